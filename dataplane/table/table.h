@@ -40,7 +40,8 @@ void copse_table_each_address(const struct copse_table *table, void (*visit)(voi
                               void *context);
 
 /* Takes a new resolution of an address; the trees that send there are republished if it changed. */
-void copse_table_adjacency(struct copse_table *table, const uint8_t address[16], const struct copse_adjacency *adjacency);
+void copse_table_adjacency(struct copse_table *table, const uint8_t address[16],
+                           const struct copse_adjacency *adjacency);
 
 /* Incremented when the set of addresses changes, so that the resolver knows when to look. */
 uint64_t copse_table_address_generation(const struct copse_table *table);

@@ -61,9 +61,9 @@ struct copse_api_batch {
 #define COPSE_API_ANY_GENERATION UINT64_MAX
 
 struct copse_api_result {
-  int32_t status;       /* 0 or negative errno */
-  uint32_t operation;   /* index of the operation that failed */
-  uint64_t generation;  /* of the table after the batch */
+  int32_t status;               /* 0 or negative errno */
+  uint32_t operation;           /* index of the operation that failed */
+  uint64_t generation;          /* of the table after the batch */
   char text[COPSE_ERROR_BYTES]; /* one sentence when status is not 0 */
 };
 
@@ -92,7 +92,7 @@ struct copse_api_slot {
 /* A link to another PoP: where copies go, and the budget for peers' traffic above all trees. */
 struct copse_api_link {
   uint32_t slot;
-  uint32_t burst_us; /* depth of the bucket as time at the budget's rate, at least 100 */
+  uint32_t burst_us;   /* depth of the bucket as time at the budget's rate, at least 100 */
   uint64_t budget_bps; /* layer 3 bits per second; 0: unlimited */
   struct copse_endpoint remote;
   char name[COPSE_NAME_BYTES];
@@ -103,9 +103,9 @@ struct copse_api_link {
 struct copse_api_member {
   uint64_t id; /* opaque, unique among members */
   uint32_t slot;
-  uint32_t label;     /* what the peer puts into its packets */
-  uint32_t send_tree; /* slot of the tree its DATA enters, or COPSE_SLOT_NONE: receives only */
-  uint32_t burst_us;  /* depth of the egress bucket as time at its rate */
+  uint32_t label;      /* what the peer puts into its packets */
+  uint32_t send_tree;  /* slot of the tree its DATA enters, or COPSE_SLOT_NONE: receives only */
+  uint32_t burst_us;   /* depth of the egress bucket as time at its rate */
   uint64_t egress_bps; /* layer 3 bits per second it can receive; 0: unlimited */
   struct copse_endpoint address;
   uint8_t key[COPSE_KEY_BYTES]; /* tags of what it sends, and of handshake replies to it */
@@ -127,15 +127,15 @@ struct copse_api_hop {
 struct copse_api_tree {
   uint64_t id; /* opaque, unique among trees */
   uint32_t slot;
-  uint32_t label;             /* that the parent uses; COPSE_LABEL_NONE at the root */
-  struct copse_endpoint upstream; /* the parent; all zero at the root */
+  uint32_t label;                    /* that the parent uses; COPSE_LABEL_NONE at the root */
+  struct copse_endpoint upstream;    /* the parent; all zero at the root */
   uint8_t tree_key[COPSE_KEY_BYTES]; /* PoP to PoP */
   uint8_t area_key[COPSE_KEY_BYTES]; /* PoP to its peers */
-  uint64_t committed_bps; /* layer 3 bits per second, green up to here */
-  uint64_t peak_bps;      /* yellow up to here, red above; 0: not metered here */
-  uint32_t burst_us;      /* depth of both buckets as time at their rate */
-  uint32_t charged_edges; /* inter-PoP edges each packet is charged for; 0 where nothing is charged */
-  uint32_t hops;          /* that follow this struct */
+  uint64_t committed_bps;            /* layer 3 bits per second, green up to here */
+  uint64_t peak_bps;                 /* yellow up to here, red above; 0: not metered here */
+  uint32_t burst_us;                 /* depth of both buckets as time at their rate */
+  uint32_t charged_edges;            /* inter-PoP edges each packet is charged for; 0 where nothing is charged */
+  uint32_t hops;                     /* that follow this struct */
   uint32_t reserved;
   /* struct copse_api_hop[hops] */
 };
@@ -151,9 +151,10 @@ struct copse_api_allowance {
 /* Which blocks a member still wants, or anybody behind a child of a tree. A bit set means wanted; blocks
  * beyond the bitmap are wanted; no bitmap: everything is. Replaces words [first_word, first_word + words). */
 struct copse_api_interest {
-  uint32_t kind; /* enum copse_api_hop_kind: COPSE_HOP_MEMBER by member slot, COPSE_HOP_LINK by tree slot and hop index */
-  uint32_t slot; /* member slot, or tree slot */
-  uint32_t hop;  /* index of the hop in the tree, for COPSE_HOP_LINK */
+  uint32_t
+    kind; /* enum copse_api_hop_kind: COPSE_HOP_MEMBER by member slot, COPSE_HOP_LINK by tree slot and hop index */
+  uint32_t slot;   /* member slot, or tree slot */
+  uint32_t hop;    /* index of the hop in the tree, for COPSE_HOP_LINK */
   uint32_t blocks; /* size of the whole bitmap, bits */
   uint32_t first_word;
   uint32_t words; /* of 64 bits that follow, bit 0 first */
@@ -183,7 +184,7 @@ struct copse_shm {
 };
 
 struct copse_worker_counters {
-  uint64_t applied_generation; /* no packet is handled with an older table any more */
+  uint64_t applied_generation;   /* no packet is handled with an older table any more */
   uint64_t rx_packets, rx_bytes; /* frames received, without FCS */
   uint64_t tx_packets, tx_bytes; /* frames handed to a port: copies and handshake replies */
   uint64_t handshakes;           /* HELLO and RESPONSE packets accepted */

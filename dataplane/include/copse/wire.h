@@ -60,7 +60,7 @@ struct copse_header {
 static_assert(sizeof(struct copse_header) == COPSE_HEADER_BYTES, "the header is 32 bytes");
 static_assert(offsetof(struct copse_header, block) == 8, "tagged bytes are contiguous after the label");
 static_assert(offsetof(struct copse_header, tag) == 24, "the tag is last");
-static_assert(COPSE_SYMBOL_BYTES *COPSE_SYMBOLS_PER_BLOCK >= COPSE_BLOCK_BYTES, "symbols cover a block");
+static_assert(COPSE_SYMBOL_BYTES * COPSE_SYMBOLS_PER_BLOCK >= COPSE_BLOCK_BYTES, "symbols cover a block");
 
 /* Payload of COPSE_HELLO is padding of this many zero bytes, so that no answer is larger. */
 #define COPSE_HELLO_PAYLOAD_BYTES 32

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One control plane: what all its parts share. One thread, one libevent loop. */
+#ifndef COPSE_CONTROL_H
+#define COPSE_CONTROL_H
+
+#include "store/store.h"
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+struct copse_control;
+
+/* Results of API calls as the HTTP side needs them: a status, a JSON body, or what is wrong with which field. */
+struct copse_answer {
+  int status;        /* HTTP */
+  json_t *body;      /* owned by the receiver, may be null */
+  const char *field; /* of the request that is wrong, static string, null if none */
+  struct copse_error error;
+};
+
+/* Who calls. */
+struct copse_caller {
+  enum { COPSE_ROLE_NONE, COPSE_ROLE_ACCOUNT, COPSE_ROLE_OPERATOR } role;
+  char account[64];
+};
+
+/* session/members.h: join, sync, leave (docs/api.md). `body` is the parsed request. */
+void copse_member_join(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                       const json_t *body, struct copse_answer *answer);
+void copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                       const char *member, const json_t *body, struct copse_answer *answer);
+void copse_member_leave(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                        const char *member, struct copse_answer *answer);
+/* session/view.h: the session as docs/api.md shows it, trees with their measured rates. */
+void copse_session_view(struct copse_control *control, const char *session, struct copse_answer *answer);
+void copse_session_trees(struct copse_control *control, const char *session, struct copse_answer *answer);
+
+struct copse_store *copse_control_store(struct copse_control *control);
+struct event_base *copse_control_base(struct copse_control *control);
+const char *copse_control_pop(const struct copse_control *control);
+/* True while the store answers and the dataplane is connected. */
+bool copse_control_healthy(const struct copse_control *control);
+/* Prometheus text of dataplane counters, trees, links, sessions is appended to `out`. */
+void copse_control_metrics(struct copse_control *control, FILE *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store all control planes share. Two implementations behind one interface: SQLite (store/sqlite.c) and etcd.
+ *
+ * Revisions grow by one with every committed change of the whole store. A key's revision is that of its last
+ * change; 0 means it does not exist. One thread per store handle; many processes per store. */
+#ifndef COPSE_STORE_H
+#define COPSE_STORE_H
+
+#include <copse/error.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct copse_store;
+
+struct copse_value {
+  char *key;
+  char *value; /* null terminated JSON text */
+  uint64_t revision;
+};
+
+/* Grows as needed; free with copse_values_free. */
+struct copse_values {
+  struct copse_value *items;
+  size_t count;
+  uint64_t revision; /* of the store when read */
+};
+
+struct copse_compare {
+  const char *key;
+  uint64_t revision; /* the key must be at it; 0: must not exist */
+};
+
+enum copse_change_kind { COPSE_CHANGE_PUT, COPSE_CHANGE_DELETE };
+
+struct copse_change {
+  enum copse_change_kind kind;
+  const char *key;
+  const char *value; /* of a put */
+  uint64_t lease;    /* 0: none; else the key goes when the lease does */
+};
+
+/* A put (value set) or a delete (value null), in order of revision. */
+typedef void copse_watch_callback(void *context, const char *key, const char *value, uint64_t revision);
+
+/* `path` is the SQLite file, made when missing. Negative errno with a sentence. */
+int copse_store_open(const char *path, struct copse_store **store, struct copse_error *error);
+void copse_store_close(struct copse_store *store);
+
+/* One key. -ENOENT when there is none. */
+int copse_store_get(struct copse_store *store, const char *key, struct copse_value *out);
+/* All keys that start with `prefix`, in order of key. */
+int copse_store_list(struct copse_store *store, const char *prefix, struct copse_values *out);
+/* All compares hold, then all changes are made as one revision; else -EAGAIN and nothing is changed.
+ * `revision`, if not null, receives the new revision. -ENOSPC, -EROFS, -EIO when the store cannot write. */
+int copse_store_commit(struct copse_store *store, const struct copse_compare *compares, size_t compare_count,
+                       const struct copse_change *changes, size_t change_count, uint64_t *revision,
+                       struct copse_error *error);
+
+/* A lease lives for `ttl_ms` after its last renewal; then its keys are deleted, by whoever looks first. */
+int copse_store_lease(struct copse_store *store, uint64_t ttl_ms, uint64_t *lease, struct copse_error *error);
+/* -ENOENT when it has expired already. */
+int copse_store_renew(struct copse_store *store, uint64_t lease);
+int copse_store_revoke(struct copse_store *store, uint64_t lease);
+
+/* Calls `callback` for every change under `prefix` after `revision`, then whenever copse_store_poll runs. A watch
+ * that asks for a revision already compacted gets -ESTALE: list again. */
+int copse_store_watch(struct copse_store *store, const char *prefix, uint64_t after, copse_watch_callback *callback,
+                      void *context);
+/* Delivers what changed since the last call, expires leases. Returns the number of changes or a negative errno. */
+int copse_store_poll(struct copse_store *store, uint64_t now_ms);
+
+void copse_value_free(struct copse_value *value);
+void copse_values_free(struct copse_values *values);
+
+#endif
