@@ -2,7 +2,8 @@
 /* Configuration files: one table of keys per program drives parsing, defaults, checks and `--keys`.
  *
  * A file is libconfig text. Every key in it must be in the table, of the right kind and in range; integers
- * and floats are both accepted for numbers. The first thing wrong is reported as `file:line: sentence`. */
+ * and floats are both accepted for numbers, integers of more than 32 bits need no L. `@include "other.cfg"` on a
+ * line of its own is relative to the file it stands in. The first thing wrong is reported as `file:line: sentence`. */
 #ifndef COPSE_SCHEMA_H
 #define COPSE_SCHEMA_H
 
@@ -19,10 +20,11 @@ enum copse_key_kind {
   COPSE_KEY_BOOL,   /* bool */
   COPSE_KEY_STRING, /* char *, allocated, owned by the target struct */
   COPSE_KEY_LIST,   /* ( {...}, ... ) of groups: `parse` is called for each; or a list/array of scalars */
-  COPSE_KEY_GROUP,  /* { ... }: `parse` is called once */
+  COPSE_KEY_GROUP,  /* { ... }: `parse` is called once, if the group is there */
 };
 
 struct copse_reader;
+struct copse_source;
 
 struct copse_key {
   const char *name;
@@ -30,7 +32,7 @@ struct copse_key {
   size_t offset; /* of the field in the target struct (scalars) */
   bool required;
   bool live;               /* may change without a restart */
-  double minimum, maximum; /* of numbers; both 0: no limit */
+  double minimum, maximum; /* of numbers; both 0: no limit; minimum > 0 and maximum 0: no maximum */
   double number;           /* default of numbers and bools */
   const char *string;      /* default of strings, null: none */
   const char *help;        /* unit and meaning, one line */
@@ -40,10 +42,12 @@ struct copse_key {
 
 struct copse_reader {
   struct copse_error *error;
-  const char *file; /* name given by the user, for errors */
+  const char *file;                  /* name given by the user */
+  const struct copse_source *source; /* knows the file and line of every setting, included or not */
 };
 
-/* Fills `target` from the group: first defaults of all keys, then what is set. Unknown keys are errors.
+/* Fills `target`, zeros so far, from the group: defaults of all keys, then scalars, then lists and groups in the
+ * order of the file, so that `parse` can count on the scalars. Unknown keys are errors.
  * Returns 0 or -EINVAL with `file:line: sentence` in reader->error. Strings already assigned stay owned by
  * target also on failure. `keys` ends with an entry whose name is null. */
 int copse_group_read(struct copse_reader *reader, const config_setting_t *group, const struct copse_key *keys,
