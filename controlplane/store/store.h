@@ -2,7 +2,10 @@
 /* The store all control planes share. Two implementations behind one interface: SQLite (store/sqlite.c) and etcd.
  *
  * Revisions grow by one with every committed change of the whole store. A key's revision is that of its last
- * change; 0 means it does not exist. One thread per store handle; many processes per store. */
+ * change; 0 means it does not exist. One thread per store handle; many processes per store.
+ *
+ * `now_ms` is the time of a clock that all processes of one machine share and that never jumps (CLOCK_MONOTONIC); only
+ * leases use it. */
 #ifndef COPSE_STORE_H
 #define COPSE_STORE_H
 
@@ -11,6 +14,11 @@
 #include <stdint.h>
 
 struct copse_store;
+
+#define COPSE_STORE_KEY_MAX 512          /* bytes of a key, without the null */
+#define COPSE_STORE_VALUE_MAX (1U << 20) /* bytes of a value, without the null */
+#define COPSE_STORE_CHANGES_MAX 4096     /* in one commit */
+#define COPSE_STORE_HISTORY 16384        /* revisions a watch may fall behind */
 
 struct copse_value {
   char *key;
@@ -51,22 +59,28 @@ int copse_store_get(struct copse_store *store, const char *key, struct copse_val
 /* All keys that start with `prefix`, in order of key. */
 int copse_store_list(struct copse_store *store, const char *prefix, struct copse_values *out);
 /* All compares hold, then all changes are made as one revision; else -EAGAIN and nothing is changed.
- * `revision`, if not null, receives the new revision. -ENOSPC, -EROFS, -EIO when the store cannot write. */
+ * `revision`, if not null, receives the new revision. -ENOENT when a change names a lease that has expired, -E2BIG
+ * above the limits, -ENOSPC, -EROFS, -EIO when the store cannot write, -EBUSY when others held it for too long. Putting
+ * a key again replaces its lease; deleting one that does not exist changes nothing. */
 int copse_store_commit(struct copse_store *store, const struct copse_compare *compares, size_t compare_count,
                        const struct copse_change *changes, size_t change_count, uint64_t *revision,
                        struct copse_error *error);
 
 /* A lease lives for `ttl_ms` after its last renewal; then its keys are deleted, by whoever looks first. */
-int copse_store_lease(struct copse_store *store, uint64_t ttl_ms, uint64_t *lease, struct copse_error *error);
+int copse_store_lease(struct copse_store *store, uint64_t now_ms, uint64_t ttl_ms, uint64_t *lease,
+                      struct copse_error *error);
 /* -ENOENT when it has expired already. */
-int copse_store_renew(struct copse_store *store, uint64_t lease);
+int copse_store_renew(struct copse_store *store, uint64_t lease, uint64_t now_ms);
+/* Ends it now; its keys are deleted as one revision. */
 int copse_store_revoke(struct copse_store *store, uint64_t lease);
 
-/* Calls `callback` for every change under `prefix` after `revision`, then whenever copse_store_poll runs. A watch
- * that asks for a revision already compacted gets -ESTALE: list again. */
+/* From now on copse_store_poll calls `callback` for every change under `prefix` after revision `after`, in order, also
+ * for changes made through this handle. Callbacks may use the store but not poll it. A watch that asks for a revision
+ * already compacted gets -ESTALE: list again. Watches live as long as the handle. */
 int copse_store_watch(struct copse_store *store, const char *prefix, uint64_t after, copse_watch_callback *callback,
                       void *context);
-/* Delivers what changed since the last call, expires leases. Returns the number of changes or a negative errno. */
+/* Delivers what changed since the last call, expires leases. Returns the number of changes or a negative errno; -ESTALE
+ * when the handle fell behind COPSE_STORE_HISTORY: its watches go on from now, list again. */
 int copse_store_poll(struct copse_store *store, uint64_t now_ms);
 
 void copse_value_free(struct copse_value *value);
