@@ -33,8 +33,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
   [STATEMENT_KEY_REVISION] = "SELECT revision FROM kv WHERE key = ?1",
   [STATEMENT_GET] = "SELECT value, revision FROM kv WHERE key = ?1",
   [STATEMENT_LIST] = "SELECT key, value, revision FROM kv WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key",
-  [STATEMENT_PUT] = "INSERT INTO kv VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE"
-                    " SET value = excluded.value, revision = excluded.revision, lease = excluded.lease",
+  [STATEMENT_PUT] = "INSERT OR REPLACE INTO kv VALUES (?1, ?2, ?3, ?4)",
   [STATEMENT_DELETE] = "DELETE FROM kv WHERE key = ?1",
   [STATEMENT_LOG] = "INSERT INTO changes VALUES (?1, ?2, ?3)",
   [STATEMENT_COMPACT] = "DELETE FROM changes WHERE row < ?1",
