@@ -13,6 +13,7 @@ struct copse_table_config {
   uint64_t tsc_hz;
   struct copse_endpoint local4, local6; /* source of copies per family; port set, address zero: family absent */
   uint16_t mtu[32];                     /* of each DPDK port, layer 3 bytes */
+  uint64_t sequence_base;               /* first sequence of a root; 0: nanoseconds of real time at creation */
 };
 
 /* Where frames to an address leave. Resolved by neighbour/ from static entries and netlink. */

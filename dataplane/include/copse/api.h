@@ -89,10 +89,18 @@ struct copse_api_slot {
   uint32_t reserved;
 };
 
+/* A rate that is not 0 is within 8 bit/s and 1 Tbit/s, and its burst within these bounds. A bucket admits at most
+ * rate * T bytes in any T >= 1 s (and the packet on the edge), so its sustained rate is lower than configured by
+ * burst / 1 s: up to 900 us it stays within 0.1 %. An idle bucket admits a packet of any size. */
+#define COPSE_RATE_MIN_BPS 8
+#define COPSE_RATE_MAX_BPS 1000000000000ULL
+#define COPSE_BURST_MIN_US 100
+#define COPSE_BURST_MAX_US 100000
+
 /* A link to another PoP: where copies go, and the budget for peers' traffic above all trees. */
 struct copse_api_link {
   uint32_t slot;
-  uint32_t burst_us;   /* depth of the bucket as time at the budget's rate, at least 100 */
+  uint32_t burst_us;   /* depth of the bucket as time at the budget's rate */
   uint64_t budget_bps; /* layer 3 bits per second; 0: unlimited */
   struct copse_endpoint remote;
   char name[COPSE_NAME_BYTES];
