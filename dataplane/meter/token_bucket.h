@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Token buckets as virtual scheduling (ITU-T I.371's GCRA): one word per rate, exact in 64 bits.
+ *
+ * The word is the theoretical arrival time of the next packet in ticks of 2^-10 TSC cycles; a packet conforms
+ * while that is at most the bucket's depth ahead of now, and then moves it on by its cost. The cost of a byte is
+ * a fixed-point number of ticks, rounded up as each packet's cost is, so that no rounding ever adds rate.
+ *
+ * Bound: in any T >= 1 s at most rate * T bytes pass, and one packet more. A bucket of depth D admits r * (T + D)
+ * bytes, so it runs at r = rate * (1 - D / 1 s). The packet more is the granularity: conformance is asked before the
+ * packet is added, so that an idle bucket passes a packet of any size even where its depth is shorter than the packet.
+ * In the other direction, where packets are never further apart than the depth, no time is lost: r * T pass.
+ *
+ * Ticks wrap after 80 days at 2.6 GHz and are compared as signed differences; copse_bucket_catch_up, once a day,
+ * keeps idle buckets valid. The word 0 is an idle bucket at any time.
+ *
+ * `shared` buckets may be taken from by several workers at once, the sum obeys the rate; the others by one worker. */
+#ifndef COPSE_TOKEN_BUCKET_H
+#define COPSE_TOKEN_BUCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COPSE_TICK_BITS 10 /* ticks in a TSC cycle, log2 */
+#define COPSE_COST_BITS 20 /* fraction of a byte's cost, log2 */
+
+struct copse_rate {
+  uint64_t cost;  /* of one byte, in 2^-20 ticks; 0: unlimited */
+  uint64_t depth; /* ticks */
+};
+
+/* Fills `rate`; 0 bit/s is unlimited. Returns 0, or -EINVAL out of api.h's COPSE_RATE and COPSE_BURST bounds. */
+int copse_rate_set(struct copse_rate *rate, uint64_t bits_per_second, uint32_t burst_us, uint64_t tsc_hz);
+
+/* Makes a bucket that is idle at `now` (TSC) valid for another 2^62 ticks (20 days at 2.6 GHz). Safe beside workers. */
+void copse_bucket_catch_up(uint64_t *bucket, uint64_t now);
+
+static inline uint64_t
+copse_bucket_cost(const struct copse_rate *rate, uint32_t bytes) {
+  const unsigned __int128 cost = (unsigned __int128)rate->cost * bytes;
+
+  return (uint64_t)((cost + (1U << COPSE_COST_BITS) - 1) >> COPSE_COST_BITS);
+}
+
+/* Takes `bytes` at `now` (TSC) if the bucket is at most `depth` ticks ahead: rate->depth, or less for traffic that
+ * shall leave room. Returns whether they conform; if not, nothing is taken. */
+static inline bool
+copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint64_t depth,
+                  bool shared) {
+  const uint64_t ticks = now << COPSE_TICK_BITS;
+  uint64_t arrival, next;
+
+  if (rate->cost == 0)
+    return true;
+  const uint64_t cost = copse_bucket_cost(rate, bytes);
+  arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
+  do {
+    const int64_t ahead = arrival == 0 ? 0 : (int64_t)(arrival - ticks);
+    if (ahead > (int64_t)depth)
+      return false;
+    next = ticks + (uint64_t)(ahead > 0 ? ahead : 0) + cost;
+    if (!shared) {
+      __atomic_store_n(bucket, next, __ATOMIC_RELAXED);
+      return true;
+    }
+  } while (!__atomic_compare_exchange_n(bucket, &arrival, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return true;
+}
+
+enum copse_colour { COPSE_GREEN, COPSE_YELLOW, COPSE_RED };
+
+/* The pair of rates of RFC 2698, colour blind. */
+struct copse_meter_rates {
+  struct copse_rate committed, peak; /* peak unlimited: not metered; committed unlimited: nothing is committed */
+};
+
+struct copse_meter {
+  uint64_t committed, peak; /* buckets */
+};
+
+static inline enum copse_colour
+copse_meter_colour(struct copse_meter *meter, const struct copse_meter_rates *rates, uint64_t now, uint32_t bytes,
+                   bool shared) {
+  if (rates->peak.cost == 0)
+    return COPSE_GREEN;
+  if (!copse_bucket_take(&meter->peak, &rates->peak, now, bytes, rates->peak.depth, shared))
+    return COPSE_RED;
+  if (rates->committed.cost != 0 &&
+      copse_bucket_take(&meter->committed, &rates->committed, now, bytes, rates->committed.depth, shared))
+    return COPSE_GREEN;
+  return COPSE_YELLOW;
+}
+
+#endif

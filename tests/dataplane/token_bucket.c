@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bound of the token bucket as a property: over any interval of at least one second, never above the rate. */
+#include "meter/token_bucket.h"
+
+#include <copse/api.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define TSC_HZ 2600000000ULL
+#define LONGEST_PACKET 9000
+#define BURST_US 900
+
+/* xorshift64*: the same sequence on every machine. */
+static uint64_t
+random_next(uint64_t *state) {
+  *state ^= *state >> 12;
+  *state ^= *state << 25;
+  *state ^= *state >> 27;
+  return *state * 2685821657736338717ULL;
+}
+
+/* Excess of what passed over rate * T, in bytes, over every interval of at least one second: the largest
+ * S(j) - S(i) - r (t(j) - t(i)) with t(j) - t(i) >= 1 s, in one pass with a queue of the last second. */
+struct window {
+  double rate; /* bytes/s */
+  double *time, *level;
+  size_t first, count, room;
+  double lowest; /* of S - r t over everything at least 1 s old; S before that packet */
+  double passed, excess;
+};
+
+static void
+window_add(struct window *window, double seconds, uint32_t bytes) {
+  while (window->count > 0 && seconds - window->time[window->first] >= 1) {
+    window->lowest = fmin(window->lowest, window->level[window->first]);
+    window->first = (window->first + 1) % window->room;
+    window->count--;
+  }
+  cr_assert(lt(sz, window->count, window->room));
+  const size_t last = (window->first + window->count++) % window->room;
+  window->time[last] = seconds;
+  window->level[last] = window->passed - window->rate * seconds;
+  window->passed += bytes;
+  window->excess = fmax(window->excess, window->passed - window->rate * seconds - window->lowest);
+}
+
+enum pattern { STEADY, OVERLOAD, ON_OFF, SATURATED };
+
+/* Runs one rate under one arrival pattern for `seconds` of simulated time; returns bytes passed by the window. */
+static struct window
+run(uint64_t bits_per_second, enum pattern pattern, double seconds, uint64_t start, uint64_t seed) {
+  const double rate = (double)bits_per_second / 8;
+  struct window window = {.rate = rate, .room = 1 << 22, .lowest = INFINITY, .excess = -INFINITY};
+  struct copse_rate config;
+  uint64_t bucket = 0, random = seed | 1, now = start;
+  double elapsed = 0;
+
+  window.time = calloc(window.room, sizeof(double));
+  window.level = calloc(window.room, sizeof(double));
+  cr_assert(eq(int, copse_rate_set(&config, bits_per_second, BURST_US, TSC_HZ), 0));
+  while (elapsed < seconds) {
+    const uint32_t longest = bits_per_second > 1000000000 ? LONGEST_PACKET : 1400;
+    const uint32_t bytes = 60 + (uint32_t)(random_next(&random) % (longest - 59));
+    double load = pattern == STEADY ? 0.9 : 2.5, gap;
+    if (pattern == ON_OFF && random_next(&random) % 64 == 0)
+      load = 0.01;
+    gap = bytes / (rate * load) * (double)(random_next(&random) % 2000) / 1000;
+    if (pattern == SATURATED) /* a packet waits whenever the bucket would take one */
+      gap = fmin(gap, BURST_US / 1e6);
+    now += (uint64_t)(gap * TSC_HZ);
+    elapsed = (double)(now - start) / TSC_HZ;
+    if (copse_bucket_take(&bucket, &config, now, bytes, config.depth, false))
+      window_add(&window, elapsed, bytes);
+  }
+  free(window.time);
+  free(window.level);
+  return window;
+}
+
+static double
+simulated(uint64_t bits_per_second) {
+  /* About 300 000 packets, at least 3 s: hours at the lowest rates. */
+  return fmax(3, fmin(7200, 300000.0 * 700 * 8 / (double)bits_per_second));
+}
+
+static const uint64_t bandwidths[] = {64000,       250000,       1000000,    2000000,    7777777,
+                                      20000000,    100000000,    1000000000, 1901000000, 10000000000,
+                                      40000000000, 100000000000, 99999999977};
+
+Test(token_bucket, never_above_the_rate_in_any_second) {
+  for (size_t i = 0; i < sizeof(bandwidths) / sizeof(*bandwidths); i++)
+    for (enum pattern pattern = STEADY; pattern <= SATURATED; pattern++) {
+      const struct window window = run(bandwidths[i], pattern, simulated(bandwidths[i]), 1000, 7 + i);
+      cr_assert(le(dbl, window.excess, LONGEST_PACKET), "rate %lu pattern %d: %.0f bytes above", bandwidths[i], pattern,
+                window.excess);
+    }
+}
+
+Test(token_bucket, within_a_thousandth_below_when_packets_always_wait) {
+  for (size_t i = 0; i < sizeof(bandwidths) / sizeof(*bandwidths); i++) {
+    const double seconds = simulated(bandwidths[i]);
+    const struct window window = run(bandwidths[i], SATURATED, seconds, UINT64_MAX - TSC_HZ, 99 + i);
+    const double bound = (double)bandwidths[i] / 8 * seconds;
+    cr_assert(ge(dbl, window.passed, bound * 0.999 - 2.5 * LONGEST_PACKET), "rate %lu: %f", bandwidths[i],
+              window.passed / bound);
+    cr_assert(le(dbl, window.passed, bound + LONGEST_PACKET), "rate %lu: %f", bandwidths[i], window.passed / bound);
+  }
+}
+
+Test(token_bucket, light_load_passes_whole) {
+  struct copse_rate rate;
+  uint64_t bucket = 0, now = 5;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 10000000, 1000, TSC_HZ), 0));
+  for (int i = 0; i < 100000; i++) {
+    now += TSC_HZ / 1000; /* 1000 packets/s of 1000 bytes: 8 Mbit/s */
+    cr_assert(copse_bucket_take(&bucket, &rate, now, 1000, rate.depth, false));
+  }
+}
+
+Test(token_bucket, idle_bucket_passes_any_packet_and_then_waits_for_it) {
+  struct copse_rate rate;
+  uint64_t bucket = 0, now = 12345;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 8000, 100, TSC_HZ), 0)); /* 1000 bytes/s, depth 0.1 bytes */
+  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, rate.depth, false));
+  cr_assert(not(copse_bucket_take(&bucket, &rate, now + 65 * TSC_HZ, 1, rate.depth, false)));
+  cr_assert(copse_bucket_take(&bucket, &rate, now + 66 * TSC_HZ, 1, rate.depth, false));
+}
+
+Test(token_bucket, depth_is_time_at_the_rate) {
+  struct copse_rate rate;
+  uint64_t bucket = 0;
+  unsigned passed = 0;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 800000000, 1000, TSC_HZ), 0)); /* 100 MB/s: 100 000 bytes in 1 ms */
+  while (copse_bucket_take(&bucket, &rate, 1, 1000, rate.depth, false))
+    passed++;
+  cr_assert(ge(uint, passed, 100));
+  cr_assert(le(uint, passed, 101));
+  bucket = 0;
+  for (passed = 0; copse_bucket_take(&bucket, &rate, 1, 1000, rate.depth / 2, false);)
+    passed++;
+  cr_assert(ge(uint, passed, 50));
+  cr_assert(le(uint, passed, 51));
+}
+
+Test(token_bucket, catch_up_keeps_an_idle_bucket_idle_for_years) {
+  const uint64_t day = 86400ULL * TSC_HZ;
+  struct copse_rate rate;
+  uint64_t bucket = 0, now = 1;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 1000000, 100, TSC_HZ), 0));
+  for (int i = 0; i < 2000; i++) {
+    if (i % 70 == 0)
+      cr_assert(copse_bucket_take(&bucket, &rate, now, 1400, rate.depth, false), "day %d", i);
+    now += day;
+    copse_bucket_catch_up(&bucket, now);
+  }
+  /* A bucket that is ahead stays so. */
+  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, rate.depth, false));
+  copse_bucket_catch_up(&bucket, now);
+  cr_assert(not(copse_bucket_take(&bucket, &rate, now, 1, rate.depth, false)));
+}
+
+Test(token_bucket, bad_rates_are_refused) {
+  struct copse_rate rate;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 7, 1000, TSC_HZ), -EINVAL));
+  cr_assert(eq(int, copse_rate_set(&rate, COPSE_RATE_MAX_BPS + 1, 1000, TSC_HZ), -EINVAL));
+  cr_assert(eq(int, copse_rate_set(&rate, 1000, COPSE_BURST_MIN_US - 1, TSC_HZ), -EINVAL));
+  cr_assert(eq(int, copse_rate_set(&rate, 1000, COPSE_BURST_MAX_US + 1, TSC_HZ), -EINVAL));
+  cr_assert(eq(int, copse_rate_set(&rate, 0, 0, TSC_HZ), 0));
+  cr_assert(eq(u64, rate.cost, 0));
+}
+
+Test(meter, colours_share_out_an_overload) {
+  struct copse_meter_rates rates;
+  struct copse_meter meter = {0};
+  uint64_t bytes[3] = {0}, now = 1;
+
+  cr_assert(eq(int, copse_rate_set(&rates.committed, 10000000, BURST_US, TSC_HZ), 0));
+  cr_assert(eq(int, copse_rate_set(&rates.peak, 15000000, BURST_US, TSC_HZ), 0));
+  for (int i = 0; i < 100000; i++, now += TSC_HZ / 10000) /* 10 s of 10 000 packets/s: 80 Mbit/s */
+    bytes[copse_meter_colour(&meter, &rates, now, 1000, false)] += 1000;
+  cr_assert(le(dbl, fabs((double)bytes[COPSE_GREEN] / 12500000 - 1), 0.001));
+  cr_assert(le(dbl, fabs((double)bytes[COPSE_YELLOW] / 6250000 - 1), 0.003));
+  cr_assert(le(u64, bytes[COPSE_GREEN] + bytes[COPSE_YELLOW], 18750000 + 1000));
+}
+
+Test(meter, unmetered_is_green_and_nothing_committed_is_yellow) {
+  struct copse_meter_rates rates = {0};
+  struct copse_meter meter = {0};
+
+  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_GREEN));
+  cr_assert(eq(int, copse_rate_set(&rates.peak, 1000000, 100, TSC_HZ), 0));
+  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_YELLOW));
+  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_RED));
+}
+
+struct contender {
+  uint64_t *bucket, *clock;
+  const struct copse_rate *rate;
+  uint64_t passed;
+};
+
+static void *
+contend(void *argument) {
+  struct contender *self = argument;
+
+  for (int i = 0; i < 300000; i++) {
+    const uint64_t now = __atomic_add_fetch(self->clock, TSC_HZ / 100000, __ATOMIC_RELAXED);
+    self->passed += copse_bucket_take(self->bucket, self->rate, now, 1000, self->rate->depth, true) ? 1000 : 0;
+  }
+  return NULL;
+}
+
+Test(token_bucket, two_workers_together_obey_the_rate) {
+  struct copse_rate rate;
+  uint64_t bucket = 0, clock = 1;
+  struct contender contender[2];
+  pthread_t thread[2];
+
+  cr_assert(eq(int, copse_rate_set(&rate, 100000000, BURST_US, TSC_HZ), 0)); /* offered: 800 Mbit/s, for 6 s */
+  for (int i = 0; i < 2; i++) {
+    contender[i] = (struct contender){&bucket, &clock, &rate, 0};
+    cr_assert(eq(int, pthread_create(&thread[i], NULL, contend, &contender[i]), 0));
+  }
+  for (int i = 0; i < 2; i++)
+    pthread_join(thread[i], NULL);
+  const double bound = 12500000.0 * 6, passed = (double)(contender[0].passed + contender[1].passed);
+  cr_assert(le(dbl, passed, bound + 1000));
+  cr_assert(ge(dbl, passed, bound * 0.995));
+}
