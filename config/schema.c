@@ -173,10 +173,8 @@ find_key(const struct copse_key *keys, const char *name) {
   return NULL;
 }
 
-/* Scalars or, once they are all there, lists and groups, in the order of the file. */
 static int
-read_members(struct copse_reader *reader, const config_setting_t *group, const struct copse_key *keys, char *target,
-             bool scalars) {
+read_scalars(struct copse_reader *reader, const config_setting_t *group, const struct copse_key *keys, char *target) {
   int count = config_setting_length(group), status = 0;
 
   for (int i = 0; i < count && !status; i++) {
@@ -184,10 +182,8 @@ read_members(struct copse_reader *reader, const config_setting_t *group, const s
     const struct copse_key *key = find_key(keys, config_setting_name(member));
     if (!key)
       status = copse_setting_fail(reader, member, "unknown key '%s'", config_setting_name(member));
-    else if (is_scalar(key) && scalars)
+    else if (is_scalar(key))
       status = read_scalar(reader, member, key, target + key->offset);
-    else if (!is_scalar(key) && !scalars)
-      status = read_aggregate(reader, member, key, target);
   }
   return status;
 }
@@ -201,13 +197,16 @@ copse_group_read(struct copse_reader *reader, const config_setting_t *group, con
     return status;
   if (!config_setting_is_group(group))
     return copse_setting_fail(reader, group, "a group { ... } is expected here");
-  status = read_members(reader, group, keys, target, true);
-  if (status)
-    return status;
-  for (const struct copse_key *key = keys; key->name; key++)
+  status = read_scalars(reader, group, keys, target);
+  for (const struct copse_key *key = keys; key->name && !status; key++)
     if (key->required && !config_setting_get_member(group, key->name))
-      return copse_setting_fail(reader, group, "'%s' is missing", key->name);
-  return read_members(reader, group, keys, target, false);
+      status = copse_setting_fail(reader, group, "'%s' is missing", key->name);
+  for (const struct copse_key *key = keys; key->name && !status; key++) {
+    const config_setting_t *member = is_scalar(key) ? NULL : config_setting_get_member(group, key->name);
+    if (member)
+      status = read_aggregate(reader, member, key, target);
+  }
+  return status;
 }
 
 /* Parses the text and reads its root. */

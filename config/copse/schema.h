@@ -47,7 +47,7 @@ struct copse_reader {
 };
 
 /* Fills `target`, zeros so far, from the group: defaults of all keys, then scalars, then lists and groups in the
- * order of the file, so that `parse` can count on the scalars. Unknown keys are errors.
+ * order of the table, so that `parse` can count on what stands above it. Unknown keys are errors.
  * Returns 0 or -EINVAL with `file:line: sentence` in reader->error. Strings already assigned stay owned by
  * target also on failure. `keys` ends with an entry whose name is null. */
 int copse_group_read(struct copse_reader *reader, const config_setting_t *group, const struct copse_key *keys,
