@@ -86,7 +86,7 @@ static const struct copse_key neighbour_keys[] = {
   {.name = "port",
    .kind = COPSE_KEY_UINT,
    .offset = offsetof(struct neighbour_text, port),
-   .maximum = COPSE_PORTS_MAX - 1,
+   .maximum = COPSE_CONFIG_PORTS_MAX - 1,
    .help = "index in ports"},
   {.name = NULL},
 };
@@ -125,8 +125,8 @@ parse_port(struct copse_reader *reader, const config_setting_t *element, void *t
   char interface[IFNAMSIZ];
   int status;
 
-  if (config->port_count == COPSE_PORTS_MAX)
-    return copse_setting_fail(reader, element, "there can be at most %d ports", COPSE_PORTS_MAX);
+  if (config->port_count == COPSE_CONFIG_PORTS_MAX)
+    return copse_setting_fail(reader, element, "there can be at most %d ports", COPSE_CONFIG_PORTS_MAX);
   port = append(reader, (void **)&config->ports, &config->port_count, sizeof(*port));
   if (!port)
     return -ENOMEM;

@@ -7,7 +7,7 @@
 #include <copse/log.h>
 #include <copse/schema.h>
 
-#define COPSE_PORTS_MAX 32
+#define COPSE_CONFIG_PORTS_MAX 32
 
 struct copse_port_config {
   char *device;    /* DPDK device string, or PCI address */
