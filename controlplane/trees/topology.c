@@ -69,13 +69,29 @@ struct link {
   bool both_ways;
 };
 
-/* A name becomes part of the store's keys and of lines of text. */
+/* Length of the UTF-8 character (RFC 3629), 0 if it is none. */
+static size_t
+utf8_length(const unsigned char *c) {
+  size_t length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+
+  for (size_t i = 1; i < length; i++)
+    if ((c[i] & 0xc0) != 0x80)
+      return 0;
+  /* overlong forms, surrogates, beyond the last character */
+  if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf0 && c[1] < 0x90) ||
+      (c[0] == 0xf4 && c[1] > 0x8f))
+    return 0;
+  return length;
+}
+
+/* A name becomes part of keys in the store, of JSON and of lines of text. */
 static bool
 name_is_good(const char *name) {
-  for (const char *c = name; *c; c++)
-    if ((unsigned char)*c < ' ' || *c == '/')
-      return false;
-  return name[0] != '\0';
+  const unsigned char *c = (const unsigned char *)name;
+
+  while (*c >= ' ' && *c != 0x7f && *c != '/' && utf8_length(c) > 0)
+    c += utf8_length(c);
+  return *c == '\0' && name[0] != '\0';
 }
 
 static int
@@ -84,7 +100,7 @@ add_pop(struct copse_topology *topology, struct copse_reader *reader, const conf
   uint32_t count = topology->pop_count, place = name_place(topology, pop->name);
 
   if (!name_is_good(pop->name))
-    return copse_setting_fail(reader, element, "a PoP's name must not be empty, nor have '/' or control characters");
+    return copse_setting_fail(reader, element, "a PoP's name must be text without '/'");
   if (place < count && strcmp(topology->names[topology->by_name[place]], pop->name) == 0)
     return copse_setting_fail(reader, element, "PoP '%s' is there already", pop->name);
   if (!grow(&topology->names, count, sizeof(*topology->names)) ||
