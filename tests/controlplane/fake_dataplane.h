@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API socket of a dataplane that forwards nothing: it keeps its table as api.h says, checks references between
+ * operations, and lets a test look into it, write its counters, restart it. Runs in the test's event loop. */
+#ifndef FAKE_DATAPLANE_H
+#define FAKE_DATAPLANE_H
+
+#include "dataplane/operations.h"
+#include <event2/event.h>
+
+#define FAKE_TREES 64
+#define FAKE_MEMBERS 64
+#define FAKE_LINKS 16
+#define FAKE_HOPS 32
+
+struct fake_tree {
+  struct copse_api_tree set; /* id 0: free */
+  struct copse_api_hop hops[FAKE_HOPS];
+  uint64_t allowance_bytes;
+};
+
+struct fake_dataplane {
+  struct event_base *base;
+  char path[108];
+  int listener;
+  struct event *acceptable;
+  struct fake_connection *connections;
+  uint64_t instance, generation;
+  struct copse_shm *shm;
+  int shm_fd;
+  struct fake_tree trees[FAKE_TREES];
+  struct copse_api_member members[FAKE_MEMBERS]; /* id 0: free */
+  uint32_t interest_words[FAKE_MEMBERS];         /* of the last INTEREST */
+  struct copse_api_link links[FAKE_LINKS];
+  bool link_set[FAKE_LINKS];
+  unsigned batches, operations; /* applied */
+  unsigned removed;             /* trees, members, links */
+  int refuse;                   /* status of the next batch, then 0 */
+  char refused[128];            /* why the last batch was refused */
+};
+
+/* Listens at `path`. */
+struct fake_dataplane *fake_dataplane_create(struct event_base *base, const char *path);
+void fake_dataplane_free(struct fake_dataplane *fake);
+/* Closes all connections, as a crash of the client's peer does; the table stays. */
+void fake_dataplane_disconnect(struct fake_dataplane *fake);
+/* Another life: connections closed, table and counters empty, new instance. */
+void fake_dataplane_restart(struct fake_dataplane *fake);
+
+/* Null when there is none. */
+struct fake_tree *fake_tree_find(struct fake_dataplane *fake, uint64_t id);
+struct copse_api_member *fake_member_find(struct fake_dataplane *fake, uint64_t id);
+struct copse_api_link *fake_link_find(struct fake_dataplane *fake, const char *name);
+unsigned fake_tree_count(const struct fake_dataplane *fake);
+unsigned fake_member_count(const struct fake_dataplane *fake);
+
+/* Counters to write, of the only worker. */
+struct copse_tree_counters *fake_tree_counters(struct fake_dataplane *fake, uint32_t slot);
+struct copse_tree_state *fake_tree_state(struct fake_dataplane *fake, uint32_t slot);
+struct copse_worker_counters *fake_worker_counters(struct fake_dataplane *fake);
+struct copse_link_counters *fake_link_counters(struct fake_dataplane *fake, uint32_t slot);
+
+#endif
