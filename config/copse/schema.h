@@ -29,9 +29,9 @@ struct copse_source;
 struct copse_key {
   const char *name;
   enum copse_key_kind kind;
-  size_t offset; /* of the field in the target struct (scalars) */
   bool required;
   bool live;               /* may change without a restart */
+  size_t offset;           /* of the field in the target struct (scalars) */
   double minimum, maximum; /* of numbers; both 0: no limit; minimum > 0 and maximum 0: no maximum */
   double number;           /* default of numbers and bools */
   const char *string;      /* default of strings, null: none */
