@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTPS server of docs/api.md: libmicrohttpd without threads of its own, inside the control plane's libevent loop. */
+/* The HTTPS server of docs/api.md: libmicrohttpd without threads of its own, inside the control plane's libevent loop.
+ */
 #ifndef COPSE_HTTP_SERVER_H
 #define COPSE_HTTP_SERVER_H
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth.h"
+#include "secret.h"
+#include <ctype.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_BYTES_MAX 4096
+#define TOKEN_CHARS_MIN 16
+
+_Static_assert(sizeof(((struct copse_auth *)0)->operator_hash) == crypto_hash_sha256_BYTES, "SHA-256");
+
+static void
+hash_text(const char *text, uint8_t hash[crypto_hash_sha256_BYTES]) {
+  crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
+}
+
+void
+copse_auth_make(char token[COPSE_TOKEN_CHARS + 1]) {
+  uint8_t random[COPSE_TOKEN_CHARS / 2];
+
+  randombytes_buf(random, sizeof(random));
+  sodium_bin2hex(token, COPSE_TOKEN_CHARS + 1, random, sizeof(random));
+  sodium_memzero(random, sizeof(random));
+}
+
+void
+copse_auth_key(const char *token, char key[COPSE_TOKEN_KEY_BYTES]) {
+  uint8_t hash[crypto_hash_sha256_BYTES];
+
+  hash_text(token, hash);
+  snprintf(key, COPSE_TOKEN_KEY_BYTES, "/tokens/");
+  sodium_bin2hex(key + strlen("/tokens/"), 2 * sizeof(hash) + 1, hash, sizeof(hash));
+}
+
+/* The token in a file's text: one word. */
+static int
+take_word(struct copse_auth *auth, const char *path, char *text, struct copse_error *error) {
+  size_t length = strlen(text);
+
+  while (length > 0 && isspace((unsigned char)text[length - 1]))
+    text[--length] = '\0';
+  if (length < TOKEN_CHARS_MIN || strcspn(text, " \t\r\n") != length)
+    return copse_fail(error, -EINVAL, "%s: must hold one token of at least %d characters", path, TOKEN_CHARS_MIN);
+  hash_text(text, auth->operator_hash);
+  return 0;
+}
+
+int
+copse_auth_open(struct copse_auth *auth, const char *path, struct copse_error *error) {
+  char token[COPSE_TOKEN_CHARS + 2];
+  char *text;
+  int result = copse_secret_read(path, FILE_BYTES_MAX, &text, error);
+
+  if (result == 0) {
+    result = take_word(auth, path, text, error);
+    copse_secret_free(text);
+    return result;
+  }
+  if (result != -ENOENT)
+    return result;
+  copse_auth_make(token);
+  hash_text(token, auth->operator_hash);
+  token[COPSE_TOKEN_CHARS] = '\n';
+  token[COPSE_TOKEN_CHARS + 1] = '\0';
+  result = copse_secret_write(path, token, error);
+  sodium_memzero(token, sizeof(token));
+  return result;
+}
+
+/* What the store says about a token's owner. */
+static int
+read_record(const char *text, struct copse_caller *caller) {
+  json_t *record = json_loads(text, 0, NULL);
+  const char *role = json_string_value(json_object_get(record, "role"));
+  const char *account = json_string_value(json_object_get(record, "account"));
+  int result = -EACCES;
+
+  if (role != NULL && strcmp(role, "operator") == 0) {
+    caller->role = COPSE_ROLE_OPERATOR;
+    result = 0;
+  } else if (role != NULL && strcmp(role, "account") == 0 && account != NULL && account[0] != '\0' &&
+             strlen(account) < sizeof(caller->account)) {
+    caller->role = COPSE_ROLE_ACCOUNT;
+    memcpy(caller->account, account, strlen(account) + 1);
+    result = 0;
+  }
+  json_decref(record);
+  return result;
+}
+
+int
+copse_auth_caller(const struct copse_auth *auth, struct copse_store *store, const char *authorization,
+                  struct copse_caller *caller) {
+  static const char scheme[] = "Bearer ";
+  char key[COPSE_TOKEN_KEY_BYTES];
+  uint8_t hash[crypto_hash_sha256_BYTES];
+  struct copse_value value;
+  int result;
+
+  memset(caller, 0, sizeof(*caller));
+  if (authorization == NULL || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
+    return -EACCES;
+  authorization += strlen(scheme);
+  hash_text(authorization, hash);
+  if (sodium_memcmp(hash, auth->operator_hash, sizeof(hash)) == 0) {
+    caller->role = COPSE_ROLE_OPERATOR;
+    return 0;
+  }
+  copse_auth_key(authorization, key);
+  result = copse_store_get(store, key, &value);
+  if (result != 0)
+    return result == -ENOENT ? -EACCES : result;
+  result = read_record(value.value, caller);
+  copse_value_free(&value);
+  return result;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_control.h"
+#include <string.h>
+
+#define MISSING "00000000000000000000000000000000" /* a session the fakes do not know */
+
+/* 404 for MISSING, 403 for callers of an account named "stranger", else what was asked for. */
+static void
+echo(struct copse_answer *answer, int status, const char *call, const struct copse_caller *caller, const char *session,
+     const char *member, const json_t *body) {
+  if (strcmp(session, MISSING) == 0) {
+    answer->status = 404;
+    copse_fail(&answer->error, 0, "no such session");
+  } else if (caller != NULL && strcmp(caller->account, "stranger") == 0) {
+    answer->status = 403;
+    copse_fail(&answer->error, 0, "not your member");
+  } else if (body != NULL && json_object_get(body, "uplink_bps") != NULL &&
+             !json_is_integer(json_object_get(body, "uplink_bps"))) {
+    answer->status = 400;
+    answer->field = "uplink_bps";
+    copse_fail(&answer->error, 0, "uplink_bps: must be a positive number");
+  } else {
+    answer->status = status;
+    answer->body =
+      json_pack("{s:s, s:s, s:s?, s:s?, s:i, s:O?}", "call", call, "session", session, "member", member, "account",
+                caller != NULL ? caller->account : NULL, "role", caller != NULL ? (int)caller->role : -1, "body", body);
+  }
+}
+
+void
+copse_member_join(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                  const json_t *body, struct copse_answer *answer) {
+  (void)control;
+  echo(answer, 201, "join", caller, session, NULL, body);
+}
+
+void
+copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                  const char *member, const json_t *body, struct copse_answer *answer) {
+  (void)control;
+  echo(answer, 200, "sync", caller, session, member, body);
+}
+
+void
+copse_member_leave(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                   const char *member, struct copse_answer *answer) {
+  (void)control;
+  echo(answer, 204, "leave", caller, session, member, NULL);
+  if (answer->status == 204) {
+    json_decref(answer->body);
+    answer->body = NULL;
+  }
+}
+
+void
+copse_session_view(struct copse_control *control, const char *session, struct copse_answer *answer) {
+  (void)control;
+  echo(answer, 200, "view", NULL, session, NULL, NULL);
+}
+
+void
+copse_session_trees(struct copse_control *control, const char *session, struct copse_answer *answer) {
+  (void)control;
+  echo(answer, 200, "trees", NULL, session, NULL, NULL);
+}
+
+struct copse_store *
+copse_control_store(struct copse_control *control) {
+  return control->store;
+}
+
+struct event_base *
+copse_control_base(struct copse_control *control) {
+  return control->base;
+}
+
+const char *
+copse_control_pop(const struct copse_control *control) {
+  (void)control;
+  return "N1";
+}
+
+bool
+copse_control_healthy(const struct copse_control *control) {
+  return atomic_load(&control->healthy);
+}
+
+void
+copse_control_metrics(struct copse_control *control, FILE *out) {
+  (void)control;
+  fputs("copse_test_packets_total 7\n", out);
+}
