@@ -193,7 +193,6 @@ static const struct copse_key keys[] = {
   UINT(permission_s, "how long a proven address may receive, seconds", 60, 2, 3600),
   STRING(hugepages, "auto, on or off", "auto"),
   UINT(memory_mb, "DPDK's memory, MiB; 0: what the ports need", 0, 0, 1 << 20),
-  UINT(buffers, "packet buffers; 0: what the ports need", 0, 0, 1 << 24),
   STRING(xdp_object, "the XDP program of net_af_xdp ports; none: the installed one", NULL),
   LIST(eal, "more arguments for DPDK's EAL", parse_eal),
   LIST(neighbours, "MACs that are not asked of the kernel", parse_neighbour, .live = true),

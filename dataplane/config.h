@@ -36,7 +36,7 @@ struct copse_dataplane_config {
   char *idle;
   uint64_t idle_max_us, permission_s;
   char *hugepages;
-  uint64_t memory_mb, buffers;
+  uint64_t memory_mb;
   char *xdp_object;
   char **eal;
   size_t eal_count;

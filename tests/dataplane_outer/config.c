@@ -46,7 +46,7 @@ Test(config, the_least_that_works) {
 Test(config, everything) {
   cr_assert_eq(read_text("name = \"N1\"; log_level = \"debug\"; address6 = \"2001:db8::1\"; block_port = 9000;"
                          "workers = 2; worker_cpus = \"2,3\"; main_cpus = \"0-1\"; idle = \"poll\"; idle_max_us = 50;"
-                         "permission_s = 30; hugepages = \"off\"; memory_mb = 128; buffers = 8192;"
+                         "permission_s = 30; hugepages = \"off\"; memory_mb = 128;"
                          "eal = ( \"--a\", \"--b\" ); limits = { trees = 7; };"
                          "neighbours = ( { address = \"2001:db8::2\"; mac = \"02:00:00:00:00:0a\"; port = 1; } );"
                          "ports = ( { device = \"0000:00:04.0\"; interface = \"tap0\"; vlan = 100; mtu = 9000; },"

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ports/interface.h"
+#include "ports/ports.h"
+#include "ports/xdp.h"
+
+#include <rte_ether.h>
+
+#define DEFAULT_MTU 1500
+/* The AF_XDP driver fills its ring with so many buffers whatever is asked, and the kernel keeps some bytes of each. */
+#define XDP_RING 2048
+#define XDP_HEADROOM 256
+
+static int
+prepare_xdp(struct copse_port *port, const struct copse_interface *interface, uint64_t workers,
+            struct copse_error *error) {
+  if (!interface->up)
+    return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp_interface, port->xdp_interface);
+  if (interface->queues != workers)
+    return copse_fail(error, -EINVAL,
+                      "%s has %u queues and 'workers' is %lu: they must be equal (`ethtool -L %s`, or 'workers')",
+                      port->xdp_interface, interface->queues, workers, port->xdp_interface);
+  port->index = interface->index;
+  port->claim = copse_xdp_claim(port->xdp_interface, port->index, error);
+  return port->claim < 0 ? port->claim : 0;
+}
+
+static int
+prepare(struct copse_port *port, uint64_t workers, struct copse_error *error) {
+  struct copse_interface interface = {.mtu = DEFAULT_MTU};
+  int status;
+
+  if (copse_port_interface(port->config, port->interface, sizeof(port->interface))) {
+    status = copse_interface_read(port->interface, &interface, error);
+    if (status)
+      return status;
+  }
+  port->mtu = (uint16_t)(port->config->mtu ? port->config->mtu : interface.mtu < 9600 ? interface.mtu : 9600);
+  if (!port->xdp)
+    return 0;
+  copse_device_argument(port->config->device, "iface", port->xdp_interface, sizeof(port->xdp_interface));
+  status = copse_interface_read(port->xdp_interface, &interface, error);
+  return status ? status : prepare_xdp(port, &interface, workers, error);
+}
+
+static void
+add_need(struct copse_pools_config *pools, const struct copse_port *port) {
+  uint32_t frame = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + (port->xdp ? XDP_HEADROOM : 0);
+  uint32_t rx = (uint32_t)port->config->rx_descriptors, tx = (uint32_t)port->config->tx_descriptors;
+
+  if (port->xdp) {
+    rx = rx < XDP_RING ? XDP_RING : rx;
+    tx = tx < XDP_RING ? XDP_RING : tx;
+  }
+  if (pools->rx_descriptors < rx)
+    pools->rx_descriptors = rx;
+  if (pools->tx_descriptors < tx)
+    pools->tx_descriptors = tx;
+  if (pools->frame_bytes < frame)
+    pools->frame_bytes = frame;
+}
+
+int
+copse_ports_prepare(struct copse_ports *ports, const struct copse_dataplane_config *config,
+                    struct copse_pools_config *pools, struct copse_error *error) {
+  struct copse_error reason;
+
+  *ports = (struct copse_ports){.count = config->port_count, .queues = (uint16_t)config->workers};
+  *pools = (struct copse_pools_config){.workers = (uint32_t)config->workers,
+                                       .ports = (uint32_t)config->port_count,
+                                       .rx_queues = (uint32_t)config->workers,
+                                       .socket = SOCKET_ID_ANY};
+  for (size_t i = 0; i < ports->count; i++) {
+    struct copse_port *port = &ports->port[i];
+    *port = (struct copse_port){.config = &config->ports[i], .claim = -1};
+    port->xdp = strncmp(port->config->device, "net_af_xdp", 10) == 0;
+  }
+  for (size_t i = 0; i < ports->count; i++) {
+    int status = prepare(&ports->port[i], config->workers, &reason);
+    if (status)
+      return copse_fail(error, status, "port %zu: %s", i, reason.text);
+    add_need(pools, &ports->port[i]);
+  }
+  return 0;
+}
