@@ -29,6 +29,6 @@ copse_bucket_catch_up(uint64_t *bucket, uint64_t now) {
   uint64_t arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
 
   /* A worker that takes from the bucket meanwhile has made it valid itself. */
-  if ((int64_t)(arrival - (now << COPSE_TICK_BITS)) <= 0)
+  if (arrival != 0 && (int64_t)(arrival - (now << COPSE_TICK_BITS)) <= 0)
     __atomic_compare_exchange_n(bucket, &arrival, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
