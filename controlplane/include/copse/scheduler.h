@@ -27,7 +27,7 @@ void copse_scheduler_sent(struct copse_scheduler *scheduler, uint64_t member, st
                           uint64_t now_ms);
 /* The member is alive: its orders stay. */
 void copse_scheduler_touch(struct copse_scheduler *scheduler, uint64_t member, uint64_t now_ms);
-/* Orders of a member that left, or of all that were silent for `silence_ms`, are given out again. */
+/* Orders of a member that left, or of all that were silent for `silence_ms` (returns how many), are given out again. */
 void copse_scheduler_leave(struct copse_scheduler *scheduler, uint64_t member);
 size_t copse_scheduler_expire(struct copse_scheduler *scheduler, uint64_t now_ms, uint64_t silence_ms);
 /* Open orders of a member (asked again after a lost answer), and everything injected so far, as ranges in order. */

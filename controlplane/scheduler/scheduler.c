@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler.h"
+#include <stdlib.h>
+
+#define BLOCK_BITS (16384 * 8)
+
+struct copse_scheduler *
+copse_scheduler_create(uint32_t blocks) {
+  struct copse_scheduler *scheduler = calloc(1, sizeof(*scheduler));
+
+  if (!scheduler)
+    return NULL;
+  scheduler->blocks = blocks;
+  if (!copse_ranges_add(&scheduler->free, (struct copse_range){0, blocks})) {
+    free(scheduler);
+    return NULL;
+  }
+  return scheduler;
+}
+
+void
+copse_scheduler_free(struct copse_scheduler *scheduler) {
+  if (!scheduler)
+    return;
+  for (size_t i = 0; i < scheduler->ordered_count; i++)
+    copse_ranges_free(&scheduler->ordered[i].open);
+  free(scheduler->ordered);
+  copse_ranges_free(&scheduler->free);
+  copse_ranges_free(&scheduler->injected);
+  free(scheduler);
+}
+
+static struct copse_ordered *
+find(const struct copse_scheduler *scheduler, uint64_t member) {
+  for (size_t i = 0; i < scheduler->ordered_count; i++)
+    if (scheduler->ordered[i].member == member)
+      return &scheduler->ordered[i];
+  return NULL;
+}
+
+struct copse_ordered *
+copse_scheduler_entry(struct copse_scheduler *scheduler, uint64_t member, uint64_t now_ms) {
+  struct copse_ordered *entry = find(scheduler, member), *larger;
+
+  if (!entry) {
+    larger = realloc(scheduler->ordered, (scheduler->ordered_count + 1) * sizeof(*larger));
+    if (!larger)
+      return NULL;
+    scheduler->ordered = larger;
+    entry = &larger[scheduler->ordered_count++];
+    *entry = (struct copse_ordered){.member = member};
+  }
+  entry->touched_ms = now_ms;
+  return entry;
+}
+
+/* Forgets a member that has no orders. */
+static void
+forget_if_idle(struct copse_scheduler *scheduler, struct copse_ordered *entry) {
+  if (entry->open.count > 0)
+    return;
+  copse_ranges_free(&entry->open);
+  *entry = scheduler->ordered[--scheduler->ordered_count];
+}
+
+/* Blocks that half a second of the rate carries, and no more than the member's share of what is left; at least one. */
+static uint64_t
+order_blocks(const struct copse_scheduler *scheduler, uint64_t rate_bps, uint64_t total_bps) {
+  uint64_t half_second = rate_bps / (2 * BLOCK_BITS), all_bps = total_bps > rate_bps ? total_bps : rate_bps;
+  uint64_t share = (uint64_t)((unsigned __int128)copse_ranges_blocks(&scheduler->free) * rate_bps / all_bps);
+  uint64_t blocks = half_second < share ? half_second : share;
+
+  return blocks > 0 ? blocks : 1;
+}
+
+size_t
+copse_scheduler_order(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t total_bps,
+                      uint64_t now_ms, struct copse_range *ranges, size_t capacity) {
+  struct copse_ordered *entry;
+  size_t written = 0;
+  uint64_t wanted;
+
+  if (rate_bps == 0 || scheduler->free.count == 0)
+    return 0;
+  entry = copse_scheduler_entry(scheduler, member, now_ms);
+  if (!entry)
+    return 0;
+  wanted = order_blocks(scheduler, rate_bps, total_bps);
+  while (written < capacity && wanted > 0 && scheduler->free.count > 0) {
+    struct copse_range part = scheduler->free.items[0];
+    if (part.count > wanted)
+      part.count = (uint32_t)wanted;
+    if (!copse_ranges_move(&scheduler->free, &entry->open, part))
+      break;
+    ranges[written++] = part;
+    wanted -= part.count;
+  }
+  forget_if_idle(scheduler, entry);
+  return written;
+}
+
+void
+copse_scheduler_sent(struct copse_scheduler *scheduler, uint64_t member, struct copse_range range, uint64_t now_ms) {
+  struct copse_ordered *entry = find(scheduler, member);
+  struct copse_range part;
+
+  if (!entry)
+    return;
+  entry->touched_ms = now_ms;
+  while (copse_ranges_first_within(&entry->open, range, &part))
+    if (!copse_ranges_move(&entry->open, &scheduler->injected, part))
+      break; /* it stays ordered, and is sent again one day */
+  forget_if_idle(scheduler, entry);
+}
+
+void
+copse_scheduler_touch(struct copse_scheduler *scheduler, uint64_t member, uint64_t now_ms) {
+  struct copse_ordered *entry = find(scheduler, member);
+
+  if (entry)
+    entry->touched_ms = now_ms;
+}
+
+void
+copse_scheduler_leave(struct copse_scheduler *scheduler, uint64_t member) {
+  struct copse_ordered *entry = find(scheduler, member);
+
+  if (!entry)
+    return;
+  while (entry->open.count > 0)
+    if (!copse_ranges_move(&entry->open, &scheduler->free, entry->open.items[0]))
+      break; /* it expires later */
+  forget_if_idle(scheduler, entry);
+}
+
+size_t
+copse_scheduler_expire(struct copse_scheduler *scheduler, uint64_t now_ms, uint64_t silence_ms) {
+  size_t expired = 0;
+
+  for (size_t i = scheduler->ordered_count; i-- > 0;) { /* the last entry takes the place of one that goes */
+    const struct copse_ordered *entry = &scheduler->ordered[i];
+    if (now_ms < entry->touched_ms || now_ms - entry->touched_ms < silence_ms)
+      continue;
+    copse_scheduler_leave(scheduler, entry->member);
+    expired++;
+  }
+  return expired;
+}
+
+size_t
+copse_scheduler_open(const struct copse_scheduler *scheduler, uint64_t member, struct copse_range *ranges,
+                     size_t capacity) {
+  const struct copse_ordered *entry = find(scheduler, member);
+
+  return entry ? copse_ranges_copy(&entry->open, ranges, capacity) : 0;
+}
+
+size_t
+copse_scheduler_injected(const struct copse_scheduler *scheduler, struct copse_range *ranges, size_t capacity) {
+  return copse_ranges_copy(&scheduler->injected, ranges, capacity);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <copse/scheduler.h>
+#include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCKS 3052 /* of 50 MB */
+#define BLOCK_BITS (16384 * 8)
+#define RANGES 64
+#define EVERYTHING ((struct copse_range){0, UINT32_MAX})
+
+static struct copse_scheduler *scheduler;
+static struct copse_range ranges[RANGES];
+
+static void
+create(void) {
+  scheduler = copse_scheduler_create(BLOCKS);
+}
+
+static void
+cleanup(void) {
+  copse_scheduler_free(scheduler);
+}
+
+TestSuite(scheduler, .init = create, .fini = cleanup);
+
+/* Blocks of the next order, counted in times[]. */
+static uint32_t
+order(uint64_t member, uint64_t rate_bps, uint64_t total_bps, uint64_t now_ms, unsigned *times) {
+  size_t count = copse_scheduler_order(scheduler, member, rate_bps, total_bps, now_ms, ranges, RANGES);
+  uint32_t blocks = 0;
+
+  for (size_t i = 0; i < count; i++) {
+    cr_assert_gt(ranges[i].count, 0);
+    cr_assert_leq((uint64_t)ranges[i].first + ranges[i].count, BLOCKS);
+    for (uint32_t block = ranges[i].first; block < ranges[i].first + ranges[i].count; block++)
+      times[block]++;
+    blocks += ranges[i].count;
+  }
+  return blocks;
+}
+
+/* The ranges as text: "0+64 100+1". */
+static const char *
+text_of(size_t count) {
+  static char text[1024];
+  int at = 0;
+
+  text[0] = '\0';
+  for (size_t i = 0; i < count; i++)
+    at += snprintf(text + at, sizeof(text) - (size_t)at, "%s%u+%u", i ? " " : "", ranges[i].first, ranges[i].count);
+  return text;
+}
+
+static const char *
+open_of(uint64_t member) {
+  return text_of(copse_scheduler_open(scheduler, member, ranges, RANGES));
+}
+
+static const char *
+injected(void) {
+  return text_of(copse_scheduler_injected(scheduler, ranges, RANGES));
+}
+
+static const char *
+next_order(uint64_t member, uint64_t rate_bps, uint64_t total_bps) {
+  return text_of(copse_scheduler_order(scheduler, member, rate_bps, total_bps, 0, ranges, RANGES));
+}
+
+Test(scheduler, an_order_is_half_a_second_of_the_rate) {
+  cr_expect_str_eq(next_order(1, 20000000, 40000000), "0+76");
+  cr_expect_str_eq(next_order(2, 2 * BLOCK_BITS, 40000000), "76+1");
+  cr_expect_str_eq(next_order(2, 2 * BLOCK_BITS - 1, 40000000), "77+1", "at least one block");
+  cr_expect_str_eq(next_order(1, 20000000, 40000000), "78+76");
+  cr_expect_str_eq(next_order(3, 0, 40000000), "", "who may not send gets nothing");
+}
+
+Test(scheduler, at_the_end_an_order_is_the_share_of_what_is_left) {
+  cr_expect_str_eq(next_order(1, UINT64_MAX, 0), "0+3052", "the only seed, faster than the file is long");
+  copse_scheduler_leave(scheduler, 1);
+  copse_scheduler_order(scheduler, 9, BLOCK_BITS * 2ULL * (BLOCKS - 100), 1, 0, ranges, RANGES);
+  cr_expect_str_eq(next_order(1, 30000000, 40000000), "2952+75");
+  cr_expect_str_eq(next_order(2, 10000000, 40000000), "3027+6");
+  cr_expect_str_eq(next_order(1, 30000000, 40000000), "3033+14");
+  cr_expect_str_eq(next_order(2, 1, UINT64_MAX), "3047+1");
+}
+
+/* Seeds send at their rates and ask for more when they are done; returns the time at which each finished. */
+static void
+send_everything(const uint64_t *rates_bps, double *finished_s, size_t seeds, unsigned *times) {
+  uint64_t total_bps = 0;
+  bool done[8] = {false};
+
+  for (size_t i = 0; i < seeds; i++) {
+    total_bps += rates_bps[i];
+    finished_s[i] = 0;
+  }
+  for (size_t left = seeds; left > 0;) {
+    size_t next = seeds;
+    for (size_t i = 0; i < seeds; i++)
+      if (!done[i] && (next == seeds || finished_s[i] < finished_s[next]))
+        next = i;
+    uint64_t now_ms = (uint64_t)(finished_s[next] * 1000);
+    copse_scheduler_sent(scheduler, next, EVERYTHING, now_ms);
+    uint32_t blocks = order(next, rates_bps[next], total_bps, now_ms, times);
+    finished_s[next] += (double)blocks * BLOCK_BITS / (double)rates_bps[next];
+    if (blocks == 0) {
+      done[next] = true;
+      left--;
+    }
+  }
+}
+
+Test(scheduler, every_block_is_ordered_once_and_seeds_finish_together) {
+  static const uint64_t rates_bps[][3] = {
+    {20000000, 20000000, 0}, {20000000, 3000000, 0}, {100000000, 1000000, 7000000}, {200000, 300000, 0}};
+  static const size_t seeds[] = {2, 2, 3, 2};
+
+  for (size_t round = 0; round < 4; round++) {
+    unsigned times[BLOCKS] = {0};
+    double finished_s[3], first = 1e9, last = 0, floor_s = 0;
+    copse_scheduler_free(scheduler);
+    create();
+    send_everything(rates_bps[round], finished_s, seeds[round], times);
+    for (uint32_t block = 0; block < BLOCKS; block++)
+      cr_assert_eq(times[block], 1, "round %zu: block %u was ordered %u times", round, block, times[block]);
+    for (size_t i = 0; i < seeds[round]; i++) {
+      first = finished_s[i] < first ? finished_s[i] : first;
+      last = finished_s[i] > last ? finished_s[i] : last;
+      floor_s += (double)rates_bps[round][i];
+    }
+    floor_s = (double)BLOCKS * BLOCK_BITS / floor_s;
+    /* an order is half a second, or a block where that is longer */
+    cr_expect_leq(last - first, round == 3 ? BLOCK_BITS / 200000.0 : 0.5, "round %zu: %f and %f s", round, first, last);
+    cr_expect_leq(last - floor_s, round == 3 ? BLOCK_BITS / 200000.0 : 0.5, "round %zu: %f s, the floor is %f s", round,
+                  last, floor_s);
+    cr_expect_str_eq(injected(), "0+3052");
+  }
+}
+
+Test(scheduler, what_was_sent_is_injected_and_the_rest_stays_ordered) {
+  next_order(1, 20000000, 20000000);
+  next_order(2, 20000000, 40000000);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  cr_expect_str_eq(open_of(1), "0+10 15+61");
+  cr_expect_str_eq(injected(), "10+5");
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 0);
+  cr_expect_str_eq(injected(), "10+5 70+6", "76 and on are not its own");
+  cr_expect_str_eq(open_of(2), "76+76");
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 0);
+  copse_scheduler_sent(scheduler, 3, EVERYTHING, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){0, 0}, 0);
+  cr_expect_str_eq(injected(), "10+5 70+6", "neither twice, nor by strangers, nor nothing");
+  copse_scheduler_sent(scheduler, 1, EVERYTHING, 0);
+  cr_expect_str_eq(injected(), "0+76");
+  cr_expect_str_eq(open_of(1), "");
+}
+
+Test(scheduler, who_leaves_gives_back_exactly_what_is_unsent) {
+  next_order(1, 20000000, 20000000);
+  next_order(2, 20000000, 40000000);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  copse_scheduler_leave(scheduler, 1);
+  copse_scheduler_leave(scheduler, 7);
+  cr_expect_str_eq(open_of(1), "");
+  cr_expect_str_eq(open_of(2), "76+76");
+  cr_expect_str_eq(next_order(2, 20000000, 20000000), "0+10 15+61 152+5");
+  cr_expect_str_eq(injected(), "10+5");
+}
+
+Test(scheduler, who_is_silent_loses_its_orders) {
+  for (uint64_t member = 1; member <= 3; member++)
+    copse_scheduler_order(scheduler, member, 10 * 2 * BLOCK_BITS, 20000000, 1000, ranges, RANGES);
+  copse_scheduler_touch(scheduler, 2, 3000);
+  copse_scheduler_touch(scheduler, 8, 3000);
+  copse_scheduler_sent(scheduler, 3, (struct copse_range){20, 1}, 4000);
+  cr_expect_eq(copse_scheduler_expire(scheduler, 5999, 5000), 0);
+  cr_expect_eq(copse_scheduler_expire(scheduler, 500, 5000), 0, "a clock that is behind expires nobody");
+  cr_expect_eq(copse_scheduler_expire(scheduler, 6000, 5000), 1);
+  cr_expect_str_eq(open_of(1), "");
+  cr_expect_str_eq(open_of(2), "10+10");
+  cr_expect_str_eq(next_order(4, 10 * 2 * BLOCK_BITS, 20000000), "0+10");
+  cr_expect_eq(copse_scheduler_expire(scheduler, 9000, 5000), 3);
+  cr_expect_str_eq(next_order(5, 1000000000, 0), "0+20 21+3031");
+  cr_expect_str_eq(injected(), "20+1");
+}
+
+Test(scheduler, an_order_fits_the_room_for_it) {
+  struct copse_range one[1];
+
+  next_order(1, 20000000, 20000000);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  copse_scheduler_leave(scheduler, 1);
+  cr_expect_eq(copse_scheduler_order(scheduler, 2, 20000000, 0, 0, one, 0), 0);
+  cr_expect_eq(copse_scheduler_order(scheduler, 2, 20000000, 0, 0, one, 1), 1);
+  cr_expect_eq(one[0].count, 10, "what does not fit is not ordered");
+  cr_expect_str_eq(open_of(2), "0+10");
+  cr_expect_eq(copse_scheduler_open(scheduler, 2, one, 1), 1);
+  cr_expect_eq(copse_scheduler_injected(scheduler, one, 1), 1);
+}
+
+/* Random members that ask, send, leave and fall silent: no block is ever ordered while it is open or injected, and in
+ * the end all are injected. The state goes through save and load all the time. */
+Test(scheduler, nothing_is_lost_or_doubled_whatever_happens) {
+  unsigned char owner[BLOCKS] = {0}; /* 255: injected */
+  uint64_t state = 12345, now_ms = 0;
+  uint32_t injected_blocks = 0;
+
+  for (int step = 0; step < 4000; step++) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    uint64_t dice = state >> 33, member = 1 + dice % 5;
+    now_ms += 10;
+    if (dice / 5 % 16 < 8) {
+      size_t count = copse_scheduler_order(scheduler, member, 1000000 * member, 15000000, now_ms, ranges, 1 + dice % 4);
+      for (size_t i = 0; i < count; i++)
+        for (uint32_t block = ranges[i].first; block < ranges[i].first + ranges[i].count; block++) {
+          cr_assert_eq(owner[block], 0, "step %d: block %u is given out twice", step, block);
+          owner[block] = (unsigned char)member;
+        }
+    } else if (dice / 5 % 16 < 15) {
+      struct copse_range range = {(uint32_t)(dice / 80 % BLOCKS), 1 + (uint32_t)(dice % 400)};
+      copse_scheduler_sent(scheduler, member, range, now_ms);
+      for (uint64_t block = range.first; block < (uint64_t)range.first + range.count && block < BLOCKS; block++)
+        if (owner[block] == member) {
+          owner[block] = 255;
+          injected_blocks++;
+        }
+    } else {
+      copse_scheduler_leave(scheduler, member);
+      for (uint32_t block = 0; block < BLOCKS; block++)
+        if (owner[block] == member)
+          owner[block] = 0;
+    }
+    if (step % 16 == 0) {
+      char *text = copse_scheduler_save(scheduler);
+      copse_scheduler_free(scheduler);
+      scheduler = copse_scheduler_load(text);
+      cr_assert(scheduler, "%s", text);
+      char *again = copse_scheduler_save(scheduler);
+      cr_assert_str_eq(text, again);
+      free(text);
+      free(again);
+    }
+  }
+  cr_expect_gt(injected_blocks, BLOCKS / 2);
+  for (uint64_t member = 1; member <= 5; member++)
+    copse_scheduler_sent(scheduler, member, EVERYTHING, now_ms);
+  while (copse_scheduler_order(scheduler, 1, 20000000, 20000000, now_ms, ranges, RANGES) > 0)
+    copse_scheduler_sent(scheduler, 1, EVERYTHING, now_ms);
+  cr_expect_str_eq(injected(), "0+3052");
+}
+
+Test(scheduler, the_saved_state_is_json) {
+  copse_scheduler_order(scheduler, 0xfedcba9876543210, 20000000, 20000000, 17, ranges, RANGES);
+  copse_scheduler_sent(scheduler, 0xfedcba9876543210, (struct copse_range){10, 5}, 18);
+  char *text = copse_scheduler_save(scheduler);
+  cr_expect_str_eq(text, "{\"blocks\":3052,\"injected\":[[10,5]],\"ordered\":[{\"member\":\"fedcba9876543210\","
+                         "\"touched_ms\":18,\"open\":[[0,10],[15,61]]}]}");
+  free(text);
+}
+
+Test(scheduler, the_largest_file_has_its_last_block) {
+  copse_scheduler_free(scheduler);
+  scheduler = copse_scheduler_create(UINT32_MAX);
+  cr_expect_str_eq(next_order(1, UINT64_MAX, 0), "0+4294967295");
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){UINT32_MAX - 1, UINT32_MAX}, 0);
+  cr_expect_str_eq(injected(), "4294967294+1");
+  cr_expect_str_eq(open_of(1), "0+4294967294");
+}
+
+Test(scheduler, malformed_state_is_refused) {
+  static const char *const texts[] = {
+    "",
+    "{",
+    "[]",
+    "{\"blocks\":10}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[]} x",
+    "{\"blocks\":0,\"injected\":[],\"ordered\":[]}",
+    "{\"blocks\":-1,\"injected\":[],\"ordered\":[]}",
+    "{\"blocks\":4294967296,\"injected\":[],\"ordered\":[]}",
+    "{\"blocks\":\"10\",\"injected\":[],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":{},\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":{}}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[],\"more\":1}",
+    "{\"blocks\":10,\"blocks\":10,\"injected\":[],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[0]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[0,1,2]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[0,0]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[-1,2]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[9,2]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[4294967296,1]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[0,4],[3,1]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[[0,1.5]],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[7],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"1\",\"touched_ms\":1,\"open\":[[0,1]]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"00000000000000zz\",\"touched_ms\":1,\"open\":[[0,1]]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":-1,\"open\":[[0,1]]}]"
+    "}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":{}}]}",
+    "{\"blocks\":10,\"injected\":[[0,1]],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,1]"
+    "]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,1]]},"
+    "{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[1,1]]}]}",
+  };
+
+  for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+    cr_expect_null(copse_scheduler_load(texts[i]), "%s", texts[i]);
+}
