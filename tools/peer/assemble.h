@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocks of which some symbols have come. Bounded: the one that waited longest makes room for a new one. */
+#ifndef PEER_ASSEMBLE_H
+#define PEER_ASSEMBLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct partial {
+  uint32_t block;
+  uint32_t label;   /* of the tree its last symbol came from */
+  uint32_t bytes;   /* of the whole block */
+  uint16_t symbols; /* bit s: symbol s is here */
+  uint64_t last_ns; /* when the last symbol came */
+  uint8_t data[];   /* COPSE_BLOCK_BYTES */
+};
+
+struct assembler;
+
+/* Content of `size` bytes; at most `limit` blocks in parts at a time. Null when memory is short. */
+struct assembler *assembler_create(uint64_t size, uint32_t limit);
+void assembler_free(struct assembler *assembler);
+
+enum assembled { ASSEMBLED_NEW, ASSEMBLED_COMPLETE, ASSEMBLED_AGAIN, ASSEMBLED_WRONG, ASSEMBLED_NO_MEMORY };
+
+struct symbol {
+  uint32_t label, block;
+  uint16_t symbol, length;
+  const uint8_t *payload;
+};
+/* Takes a symbol: new, the one that completes its block, here already, or not a symbol of this content. */
+enum assembled assembler_put(struct assembler *assembler, const struct symbol *symbol, uint64_t now);
+/* The parts of a block, null when there are none. Valid until the next put or drop. */
+const struct partial *assembler_find(const struct assembler *assembler, uint32_t block);
+void assembler_drop(struct assembler *assembler, uint32_t block);
+/* All partial blocks, in no order. */
+size_t assembler_count(const struct assembler *assembler);
+const struct partial *assembler_at(const struct assembler *assembler, size_t index);
+/* The smallest run of bytes [*first, *end) of the block that holds everything missing. */
+void partial_missing(const struct partial *partial, uint32_t *first, uint32_t *end);
+
+#endif

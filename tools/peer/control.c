@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+#include "clock.h"
+#include "say.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALL_MS 5000
+#define LEAVE_MS 2000
+/* Between the beginnings of two syncs, however much there is to say. */
+#define GAP_MS 40
+
+#define MILLISECOND 1000000ULL
+
+enum state { STATE_OUT, STATE_MEMBER, STATE_LEAVING };
+
+struct control {
+  struct control_config config;
+  struct event *timer;
+  enum state state;
+  bool busy;  /* a call is under way */
+  bool hurry; /* and the next sync should follow at once */
+  char member[MEMBER_CHARS];
+  uint64_t sync_ms, begun_ms; /* of the last sync */
+  void (*left)(void *context);
+};
+
+static void
+schedule(struct control *control, uint64_t ms) {
+  struct timeval delay = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+  evtimer_add(control->timer, &delay);
+}
+
+/* The next sync, counted from the beginning of the last. */
+static void
+schedule_sync(struct control *control, uint64_t period_ms) {
+  uint64_t passed = clock_ns() / MILLISECOND - control->begun_ms;
+
+  schedule(control, passed < period_ms ? period_ms - passed : 0);
+}
+
+static void
+call(struct control *control, const char *method, const char *tail, const char *text, unsigned total_ms,
+     api_done *done) {
+  char path[256];
+
+  snprintf(path, sizeof(path), "/v1/sessions/%s/members%s%s%s", control->config.session, control->member[0] ? "/" : "",
+           control->member, tail);
+  control->busy = api_call(control->config.api, &(struct api_request){.method = method,
+                                                                      .path = path,
+                                                                      .body = text,
+                                                                      .body_bytes = text ? strlen(text) : 0,
+                                                                      .total_ms = total_ms,
+                                                                      .done = done,
+                                                                      .context = control});
+  if (!control->busy)
+    schedule(control, control->sync_ms);
+}
+
+static void
+refuse(struct control *control, const struct api_answer *answer, const char *what) {
+  char sentence[COPSE_ERROR_TEXT_BYTES];
+
+  snprintf(sentence, sizeof(sentence), "%s refused to %s: %d %s", control->config.api->url, what, answer->status,
+           answer->detail);
+  control->config.refused(control->config.context, sentence);
+}
+
+/* ---- join ---- */
+
+static void
+on_joined(void *context, const struct api_answer *answer) {
+  struct control *control = context;
+  struct copse_error error;
+  struct joined joined;
+
+  control->busy = false;
+  if (control->state == STATE_LEAVING)
+    return;
+  if (api_retryable(answer)) {
+    schedule(control, control->config.api->backoff_ms);
+  } else if (answer->status != 201) {
+    refuse(control, answer, "let us join");
+  } else if (message_joined(answer->json, &joined, &error) < 0) {
+    control->config.refused(control->config.context, error.text);
+  } else {
+    control->state = STATE_MEMBER;
+    control->sync_ms = joined.sync_ms;
+    memcpy(control->member, joined.member, sizeof(joined.member));
+    control->config.joined(control->config.context, &joined);
+    schedule(control, 0);
+  }
+}
+
+static void
+join(struct control *control) {
+  char *text = message_join(&control->config.join);
+
+  control->member[0] = 0;
+  if (text)
+    call(control, "POST", "", text, CALL_MS, on_joined);
+  free(text);
+}
+
+/* ---- sync ---- */
+
+static void
+take_answer(struct control *control, const struct api_answer *answer) {
+  struct copse_error error;
+  struct synced synced;
+
+  if (message_synced(answer->json, &synced, &error) < 0) {
+    say("%s: %s", control->config.api->url, error.text);
+    schedule(control, control->sync_ms);
+    return;
+  }
+  schedule_sync(control, control->hurry ? GAP_MS : control->sync_ms);
+  control->hurry = false;
+  control->config.synced(control->config.context, &synced);
+  synced_free(&synced);
+}
+
+static void
+on_synced(void *context, const struct api_answer *answer) {
+  struct control *control = context;
+
+  control->busy = false;
+  if (control->state == STATE_LEAVING)
+    return;
+  if (api_retryable(answer)) {
+    schedule(control, control->config.api->backoff_ms);
+  } else if (answer->status == 404) {
+    say("%s has forgotten us; joining again", control->config.api->url);
+    control->state = STATE_OUT;
+    schedule(control, GAP_MS);
+  } else if (answer->status != 200) {
+    refuse(control, answer, "sync");
+  } else {
+    take_answer(control, answer);
+  }
+}
+
+static void
+sync_now(struct control *control) {
+  struct report report = {0};
+
+  control->config.report(control->config.context, &report);
+  char *text = message_report(&report);
+  control->begun_ms = clock_ns() / MILLISECOND;
+  if (text)
+    call(control, "POST", "/sync", text, CALL_MS, on_synced);
+  else
+    schedule(control, control->sync_ms);
+  free(text);
+}
+
+/* ---- leave ---- */
+
+static void
+on_left(void *context, const struct api_answer *answer) {
+  struct control *control = context;
+
+  (void)answer;
+  evtimer_del(control->timer);
+  control->left(control->config.context);
+}
+
+void
+control_leave(struct control *control, void (*left)(void *context)) {
+  bool member = control->state == STATE_MEMBER;
+
+  control->state = STATE_LEAVING;
+  control->left = left;
+  schedule(control, member ? LEAVE_MS : 0);
+  if (member)
+    call(control, "DELETE", "", NULL, LEAVE_MS, on_left);
+}
+
+/* ---- */
+
+static void
+on_timer(evutil_socket_t fd, short what, void *context) {
+  struct control *control = context;
+
+  (void)fd;
+  (void)what;
+  if (control->state == STATE_LEAVING)
+    control->left(control->config.context);
+  else if (control->busy)
+    return;
+  else if (control->state == STATE_OUT)
+    join(control);
+  else
+    sync_now(control);
+}
+
+void
+control_hurry(struct control *control) {
+  if (control->state != STATE_MEMBER || control->config.api->away)
+    return;
+  if (control->busy)
+    control->hurry = true;
+  else
+    schedule_sync(control, GAP_MS);
+}
+
+void
+control_set_seed(struct control *control, bool seed) {
+  control->config.join.seed = seed;
+}
+
+struct control *
+control_start(const struct control_config *config) {
+  struct control *control = calloc(1, sizeof(*control));
+
+  if (!control)
+    return NULL;
+  control->config = *config;
+  control->sync_ms = GAP_MS;
+  control->timer = evtimer_new(config->api->base, on_timer, control);
+  if (!control->timer) {
+    free(control);
+    return NULL;
+  }
+  schedule(control, 0);
+  return control;
+}
+
+void
+control_free(struct control *control) {
+  if (!control)
+    return;
+  event_free(control->timer);
+  free(control);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bits.h"
+#include "clock.h"
+#include "fetch_state.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TICK_US 20000
+#define MILLISECOND 1000000ULL
+/* A block known to be injected is asked for elsewhere after two to three of these. */
+#define AGE_NS (150 * MILLISECOND)
+#define QUIET_NS (300 * MILLISECOND) /* a partial block whose tree goes on without it */
+#define STUCK_NS (3000 * MILLISECOND)
+#define ENDGAME_NS (500 * MILLISECOND) /* a request this old may be doubled when nothing else is left to ask */
+#define RUN_BLOCKS 16U
+#define POLLS 4
+#define POLL_MS 3000
+
+/* ---- what peers have ---- */
+
+struct poll {
+  struct fetch *fetch;
+  struct contact *contact;
+};
+
+static void
+on_have(void *context, const struct transfer_result *result) {
+  const struct poll *poll = context;
+
+  poll->contact->polling = false;
+  poll->fetch->polls--;
+  if (result->status != 200 ||
+      !swarm_have(&poll->fetch->swarm, poll->contact, (const uint8_t *)result->body, result->bytes))
+    swarm_outcome(&poll->fetch->swarm, poll->contact, OUTCOME_BROKEN, clock_ns());
+  event_active(poll->fetch->timer, EV_TIMEOUT, 0);
+}
+
+static void
+poll_contacts(struct fetch *fetch, uint64_t now) {
+  struct contact *contact;
+
+  while (fetch->polls < POLLS && (contact = swarm_to_poll(&fetch->swarm, now)) != NULL) {
+    char url[URL_CHARS + 64];
+    struct poll *poll = malloc(sizeof(*poll));
+    if (!poll)
+      return;
+    *poll = (struct poll){fetch, contact};
+    snprintf(url, sizeof(url), "%s/%s/have", contact->url, fetch->config.session);
+    contact->polled = now;
+    contact->polling =
+      transfer_start(fetch->config.transfers, &(struct transfer_request){.method = "GET",
+                                                                         .url = url,
+                                                                         .limit = bits_bytes(fetch->swarm.blocks),
+                                                                         .connect_ms = FETCH_CONNECT_MS,
+                                                                         .total_ms = POLL_MS,
+                                                                         .done = on_have,
+                                                                         .context = poll,
+                                                                         .owned = true}) != NULL;
+    if (!contact->polling) {
+      free(poll);
+      return;
+    }
+    fetch->polls++;
+  }
+}
+
+/* ---- what to ask for ---- */
+
+static uint64_t
+age_injected(struct fetch *fetch, uint64_t now) {
+  size_t bytes = bits_bytes(fetch->swarm.blocks);
+
+  if (now - fetch->aged < AGE_NS)
+    return fetch->aged;
+  for (size_t stage = FETCH_AGES - 1; stage > 0; stage--)
+    memcpy(fetch->injected[stage], fetch->injected[stage - 1], bytes);
+  return now;
+}
+
+/* Fills `wanted` with what is missing, should be here or cannot come by a tree, and is not asked for yet. */
+static bool
+find_wanted(struct fetch *fetch, uint64_t now) {
+  const uint8_t *have = blocks_bitmap(fetch->config.blocks);
+  size_t bytes = bits_bytes(fetch->swarm.blocks);
+  uint8_t any = 0;
+
+  if (fetch->direct) {
+    memset(fetch->wanted, 0xff, bytes);
+    for (uint32_t beyond = fetch->swarm.blocks; beyond < bytes * 8; beyond++)
+      bits_clear(fetch->wanted, beyond);
+  } else {
+    memcpy(fetch->wanted, fetch->injected[FETCH_AGES - 1], bytes);
+    receiver_stalled(fetch->config.receiver, now, QUIET_NS, fetch->wanted);
+  }
+  for (size_t i = 0; i < FETCH_DOWNLOADS; i++)
+    for (uint32_t k = 0; fetch->downloads[i].transfer && k < fetch->downloads[i].count; k++)
+      bits_clear(fetch->wanted, fetch->downloads[i].first + k);
+  for (size_t i = 0; i < bytes; i++)
+    any |= fetch->wanted[i] &= (uint8_t)~have[i];
+  return any != 0;
+}
+
+/* Blocks of which parts are here are asked for alone, the others in runs. */
+static void
+trim(const struct fetch *fetch, struct choice *choice) {
+  const struct assembler *assembler = fetch->config.receiver->assembler;
+  uint32_t first = choice->block, end = choice->block + 1;
+
+  if (!assembler_find(assembler, choice->block)) {
+    while (first > choice->first && !assembler_find(assembler, first - 1))
+      first--;
+    while (end < choice->first + choice->count && !assembler_find(assembler, end))
+      end++;
+  }
+  choice->first = first;
+  choice->count = end - first;
+}
+
+/* Long requests while there is much to do; short ones near the end, so that all downloads end together. */
+static uint32_t
+run_length(const struct fetch *fetch) {
+  uint32_t missing = fetch->swarm.blocks - blocks_have(fetch->config.blocks), run = missing / (4 * FETCH_DOWNLOADS);
+
+  return run < 1 ? 1 : run > RUN_BLOCKS ? RUN_BLOCKS : run;
+}
+
+static struct download *
+free_download(struct fetch *fetch) {
+  for (size_t i = 0; i < FETCH_DOWNLOADS; i++)
+    if (!fetch->downloads[i].transfer)
+      return &fetch->downloads[i];
+  return NULL;
+}
+
+static void
+ask_for_wanted(struct fetch *fetch, uint64_t now) {
+  struct wish wish = {.wanted = fetch->wanted, .most = run_length(fetch), .near_first = !fetch->direct, .now = now};
+  struct download *download;
+  struct choice choice;
+
+  while ((download = free_download(fetch)) != NULL && swarm_choose(&fetch->swarm, &wish, &choice)) {
+    trim(fetch, &choice);
+    if (!download_begin(fetch, download, &choice, now))
+      return;
+    for (uint32_t i = 0; i < choice.count; i++)
+      bits_clear(fetch->wanted, choice.first + i);
+  }
+}
+
+/* Nothing is left to ask for: what is slow to come is asked for once more, from somebody else. */
+static void
+double_slow_ones(struct fetch *fetch, uint64_t now) {
+  for (size_t i = 0; i < FETCH_DOWNLOADS; i++) {
+    struct download *slow = &fetch->downloads[i], *download = free_download(fetch);
+    struct wish wish = {.wanted = fetch->wanted, .most = RUN_BLOCKS, .whom = slow->contact, .now = now};
+    struct choice choice;
+    if (!download)
+      return;
+    if (!slow->transfer || slow->doubled || now - slow->begun < ENDGAME_NS)
+      continue;
+    memset(fetch->wanted, 0, bits_bytes(fetch->swarm.blocks));
+    for (uint32_t k = slow->first; k < slow->first + slow->count; k++)
+      if (!blocks_has(fetch->config.blocks, k))
+        bits_set(fetch->wanted, k);
+    if (!swarm_choose(&fetch->swarm, &wish, &choice))
+      continue;
+    trim(fetch, &choice);
+    slow->doubled = download_begin(fetch, download, &choice, now);
+    download->doubled = true;
+  }
+}
+
+/* Ends downloads that are stuck, of somebody banned, or of blocks that came another way. */
+static void
+end_useless(struct fetch *fetch, uint64_t now) {
+  for (size_t i = 0; i < FETCH_DOWNLOADS; i++) {
+    struct download *download = &fetch->downloads[i];
+    bool useful = false;
+    if (!download->transfer)
+      continue;
+    for (uint32_t k = 0; k < download->count; k++)
+      useful |= !blocks_has(fetch->config.blocks, download->first + k);
+    if (!useful || now - download->moved > STUCK_NS || swarm_banned(&fetch->swarm, download->contact))
+      download_end(download, useful, now);
+  }
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *context) {
+  struct fetch *fetch = context;
+  uint64_t now = clock_ns();
+
+  (void)fd;
+  (void)what;
+  end_useless(fetch, now);
+  if (fetch->failed || blocks_have(fetch->config.blocks) == fetch->swarm.blocks)
+    return;
+  fetch->aged = age_injected(fetch, now);
+  if (find_wanted(fetch, now)) {
+    poll_contacts(fetch, now);
+    ask_for_wanted(fetch, now);
+  } else {
+    double_slow_ones(fetch, now);
+  }
+}
+
+/* ---- */
+
+struct fetch *
+fetch_create(const struct fetch_config *config) {
+  const struct timeval tick = {0, TICK_US};
+  struct fetch *fetch = calloc(1, sizeof(*fetch));
+  uint32_t blocks = blocks_total(config->blocks);
+
+  if (!fetch)
+    return NULL;
+  fetch->config = *config;
+  bool ok = swarm_init(&fetch->swarm, blocks, clock_ns()) == 0;
+  for (size_t stage = 0; stage < FETCH_AGES; stage++)
+    ok &= (fetch->injected[stage] = calloc(1, bits_bytes(blocks))) != NULL;
+  fetch->wanted = calloc(1, bits_bytes(blocks));
+  fetch->timer = event_new(config->base, -1, EV_PERSIST, on_timer, fetch);
+  if (!ok || !fetch->wanted || !fetch->timer || event_add(fetch->timer, &tick) < 0) {
+    fetch_free(fetch);
+    return NULL;
+  }
+  return fetch;
+}
+
+void
+fetch_free(struct fetch *fetch) {
+  if (!fetch)
+    return;
+  if (fetch->timer)
+    event_free(fetch->timer);
+  for (size_t stage = 0; stage < FETCH_AGES; stage++)
+    free(fetch->injected[stage]);
+  free(fetch->wanted);
+  swarm_free(&fetch->swarm);
+  free(fetch);
+}
+
+void
+fetch_update(struct fetch *fetch, const struct synced *synced, const char *own_member) {
+  fetch->direct = synced->direct;
+  for (size_t i = 0; i < synced->injected.count; i++) {
+    const struct range *range = &synced->injected.items[i];
+    for (uint64_t block = range->first; block < (uint64_t)range->first + range->count && block < fetch->swarm.blocks;
+         block++)
+      bits_set(fetch->injected[0], (uint32_t)block);
+  }
+  swarm_update(&fetch->swarm, synced->peers, synced->peer_count, own_member);
+}
+
+uint64_t
+fetch_bytes(const struct fetch *fetch) {
+  return fetch->bytes;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of fetch.h, shared by fetch.c (what to ask whom) and download.c (one request). */
+#ifndef PEER_FETCH_STATE_H
+#define PEER_FETCH_STATE_H
+
+#include "fetch.h"
+
+#define FETCH_AGES 3
+#define FETCH_CONNECT_MS 2000
+
+struct download {
+  struct fetch *fetch;
+  struct transfer *transfer; /* null: free */
+  struct contact *contact;
+  uint32_t first, count;
+  uint64_t at, end; /* bytes of content: next to come, end of the request */
+  bool mixed;       /* completes a block of which parts came through a tree */
+  bool bad;         /* sent what does not verify */
+  bool doubled;     /* somebody else was asked for the same */
+  uint64_t begun, moved;
+  uint8_t block[COPSE_BLOCK_BYTES];
+};
+
+struct fetch {
+  struct fetch_config config;
+  struct event *timer;
+  struct swarm swarm;
+  bool direct, failed;
+  uint64_t aged;                 /* when the stages moved on */
+  uint8_t *injected[FETCH_AGES]; /* newest first; the last is old enough to repair */
+  uint8_t *wanted;
+  struct download downloads[FETCH_DOWNLOADS];
+  unsigned polls;
+  uint64_t bytes;
+};
+
+/* Asks for the run of the choice, of a single block with parts here only for what is missing. False: no memory. */
+bool download_begin(struct fetch *fetch, struct download *download, const struct choice *choice, uint64_t now);
+/* Ends it: `useful` is false when its blocks came another way; otherwise its contact let us wait in vain. */
+void download_end(struct download *download, bool useful, uint64_t now);
+
+#endif

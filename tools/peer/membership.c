@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a member tells its control plane, and what it does with the answers. */
+#include "clock.h"
+#include "peer_state.h"
+#include "say.h"
+
+#define SECOND 1000000000ULL
+/* Larger bitmaps are reported once a second only. */
+#define BITMAP_ALWAYS_BYTES 8192
+
+void
+membership_joined(void *context, const struct joined *joined) {
+  struct peer *peer = context;
+  uint64_t now = clock_ns();
+
+  memcpy(peer->member, joined->member, sizeof(joined->member));
+  sender_member(&peer->sender, &joined->block, joined->block_bytes, joined->label, joined->key);
+  receiver_member(&peer->receiver, joined->area_key);
+  handshake_start(&peer->handshake, joined->label, joined->key, now);
+  peer->bitmap_reported = false;
+  peer->ran_out = false;
+  peer->heard = now;
+  peer_shake(peer, now);
+}
+
+static bool
+bitmap_due(const struct peer *peer, uint64_t now) {
+  if (!peer->bitmap_reported)
+    return true;
+  return blocks_have(peer->config.blocks) != peer->bitmap_have &&
+         (blocks_total(peer->config.blocks) / 8 <= BITMAP_ALWAYS_BYTES || now - peer->bitmap_sent >= SECOND);
+}
+
+void
+membership_report(void *context, struct report *report) {
+  struct peer *peer = context;
+  struct status status = peer_status(peer);
+  uint64_t now = clock_ns();
+
+  *report = (struct report){
+    .have = status.have,
+    .blocks = status.blocks,
+    .done = blocks_finished(peer->config.blocks),
+    .want = peer->config.options->command == COMMAND_SHARE &&
+            sender_waiting(&peer->sender) * 8 <= peer->uplink.tree.rate_bps / 2,
+    .sent = orders_report(&peer->sender.orders),
+    .cdn_bytes = status.cdn_bytes,
+    .direct_bytes = status.direct_bytes,
+    .sent_bytes = status.sent_bytes,
+  };
+  if (bitmap_due(peer, now)) {
+    report->bitmap = blocks_bitmap(peer->config.blocks);
+    peer->bitmap_sent = now;
+    peer->reported_have = status.have;
+  }
+}
+
+static void
+take_orders(struct peer *peer, const struct synced *synced) {
+  orders_acknowledged(&peer->sender.orders);
+  for (size_t i = 0; i < synced->orders.count; i++) {
+    struct range order = {synced->orders.items[i].first, synced->orders.items[i].count};
+    if (orders_add(&peer->sender.orders, order) < 0) {
+      say("no memory for orders");
+      peer_stop(peer, EXIT_FAILED);
+      return;
+    }
+  }
+  uplink_grant(&peer->uplink, synced->rate_bps, clock_ns());
+  if (synced->orders.count)
+    peer->ran_out = false;
+  if (sender_pending(&peer->sender))
+    peer_wake_sender(peer);
+}
+
+void
+membership_synced(void *context, const struct synced *synced) {
+  struct peer *peer = context;
+
+  peer->bitmap_reported = true;
+  peer->bitmap_have = peer->reported_have;
+  peer->direct = synced->direct;
+  take_orders(peer, synced);
+  fetch_update(peer->fetch, synced, peer->member);
+  if (blocks_finished(peer->config.blocks) &&
+      (synced->finished || (peer->config.options->leave && peer->done_reported)))
+    peer_stop(peer, EXIT_DONE);
+  else if (synced->finished && blocks_have(peer->config.blocks) < blocks_total(peer->config.blocks)) {
+    say("the session is over, but %s is not complete; what is here is kept", peer->config.path);
+    peer_stop(peer, EXIT_FAILED);
+  }
+  peer->done_reported = blocks_finished(peer->config.blocks);
+}
+
+void
+membership_refused(void *context, const char *sentence) {
+  say("%s", sentence);
+  peer_stop(context, EXIT_REFUSED);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which blocks this peer is to inject, and which it has injected but not yet reported (docs/api.md, sync). */
+#ifndef PEER_ORDERS_H
+#define PEER_ORDERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct range {
+  uint32_t first, count;
+};
+
+/* Grows; `items` is owned. */
+struct ranges {
+  struct range *items;
+  size_t count, capacity;
+};
+
+/* Appends, joined to the last range where it continues it. -ENOMEM. */
+int ranges_append(struct ranges *ranges, uint32_t first, uint32_t count);
+void ranges_free(struct ranges *ranges);
+
+struct orders {
+  uint32_t blocks;        /* of the content */
+  uint32_t waiting;       /* blocks queued */
+  struct ranges queue;    /* in the order given */
+  uint8_t *known;         /* bitmap: queued, being sent, or sent and not yet reported */
+  struct ranges sent;     /* since the last report was made */
+  struct ranges reported; /* in a report that is not answered yet */
+};
+
+/* -ENOMEM. */
+int orders_init(struct orders *orders, uint32_t blocks);
+void orders_free(struct orders *orders);
+/* Forgets everything: the member they were given to is gone. */
+void orders_reset(struct orders *orders);
+/* Queues what is not known yet; blocks outside the content are ignored. -ENOMEM. */
+int orders_add(struct orders *orders, struct range range);
+/* Takes the next block to inject; false when there is none. */
+bool orders_take(struct orders *orders, uint32_t *block);
+/* Every packet of a taken block has left. -ENOMEM. */
+int orders_sent(struct orders *orders, uint32_t block);
+/* What to put into a report now: everything sent and not yet acknowledged. */
+const struct ranges *orders_report(struct orders *orders);
+/* The report was answered. */
+void orders_acknowledged(struct orders *orders);
+
+#endif

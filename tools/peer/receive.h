@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Takes DATA packets from trees: authenticates, drops what was seen before, puts blocks together, verifies, stores. */
+#ifndef PEER_RECEIVE_H
+#define PEER_RECEIVE_H
+
+#include "assemble.h"
+#include "blocks.h"
+#include "packet.h"
+#include "replay.h"
+
+#define RECEIVE_LABELS 256
+
+struct receiver {
+  struct blocks *blocks;
+  struct assembler *assembler;
+  uint8_t area_key[COPSE_KEY_BYTES];
+  bool member; /* there is an area key */
+  struct label {
+    bool used;
+    uint32_t label;
+    uint64_t last_ns;
+    struct replay replay;
+  } labels[RECEIVE_LABELS];
+  uint64_t last_ns;                              /* when the last authentic packet came */
+  uint64_t bytes;                                /* of content that came through trees, each byte once */
+  uint64_t forged, repeated, malformed, damaged; /* packets, packets, packets, blocks */
+};
+
+/* -ENOMEM. */
+int receiver_init(struct receiver *receiver, struct blocks *blocks, uint64_t size);
+void receiver_free(struct receiver *receiver);
+/* A new member: another area's key, no sequence numbers seen yet. */
+void receiver_member(struct receiver *receiver, const uint8_t area_key[COPSE_KEY_BYTES]);
+
+enum received { RECEIVED_NOTHING, RECEIVED_SYMBOL, RECEIVED_BLOCK, RECEIVED_DISK_FAILED };
+/* A packet checked by copse_header_check. RECEIVED_BLOCK: one more block is stored. */
+enum received receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now);
+
+/* Marks in the bitmap every partial block whose missing symbols are late: none came for `quiet_ns`, while later
+ * packets of the same tree did. */
+void receiver_stalled(const struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swarm.h"
+#include "bits.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define MILLISECOND 1000000ULL
+#define SECOND 1000000000ULL
+#define POLL_NS SECOND
+#define POLL_BLIND_NS (3 * SECOND) /* when the control plane says nothing new */
+#define BUSY_NS (100 * MILLISECOND)
+#define BUSY_MAX_NS SECOND
+#define BROKEN_NS SECOND
+#define BROKEN_MAX_NS (16 * SECOND)
+#define WINDOW 16384U   /* blocks looked at for the rarest one */
+#define FEW_CONTACTS 3U /* with so few, two requests at a time keep each busy */
+
+/* xorshift64*. */
+static uint64_t
+next_random(struct swarm *swarm) {
+  swarm->random ^= swarm->random >> 12;
+  swarm->random ^= swarm->random << 25;
+  swarm->random ^= swarm->random >> 27;
+  return swarm->random * 2685821657736338717ULL;
+}
+
+int
+swarm_init(struct swarm *swarm, uint32_t blocks, uint64_t seed) {
+  *swarm = (struct swarm){.blocks = blocks, .random = seed | 1, .holders = calloc(blocks, sizeof(uint16_t))};
+  return swarm->holders ? 0 : -ENOMEM;
+}
+
+void
+swarm_free(struct swarm *swarm) {
+  for (size_t i = 0; i < SWARM_CONTACTS; i++)
+    free(swarm->contacts[i].have);
+  free(swarm->holders);
+}
+
+/* ---- who is there ---- */
+
+static bool
+url_banned(const struct swarm *swarm, const char *url) {
+  size_t count = swarm->banned_count < SWARM_BANNED ? swarm->banned_count : SWARM_BANNED;
+
+  for (size_t i = 0; i < count; i++)
+    if (!strcmp(swarm->banned[i], url))
+      return true;
+  return false;
+}
+
+bool
+swarm_banned(const struct swarm *swarm, const struct contact *contact) {
+  return url_banned(swarm, contact->url);
+}
+
+void
+swarm_ban(struct swarm *swarm, struct contact *contact) {
+  if (!swarm_banned(swarm, contact))
+    memcpy(swarm->banned[swarm->banned_count++ % SWARM_BANNED], contact->url, URL_CHARS);
+}
+
+static void
+set_have(struct swarm *swarm, struct contact *contact, uint32_t block, bool has) {
+  if (bits_get(contact->have, block) == has)
+    return;
+  if (has)
+    bits_set(contact->have, block);
+  else
+    bits_clear(contact->have, block);
+  contact->have_known += has ? 1 : -1U;
+  swarm->holders[block] = (uint16_t)(swarm->holders[block] + (has ? 1 : -1));
+}
+
+static void
+forget(struct swarm *swarm, struct contact *contact) {
+  for (uint32_t block = 0; block < swarm->blocks; block++)
+    set_have(swarm, contact, block, false);
+  free(contact->have);
+  *contact = (struct contact){0};
+}
+
+static struct contact *
+find(struct swarm *swarm, const struct peer_info *peer) {
+  struct contact *unused = NULL;
+
+  for (size_t i = 0; i < SWARM_CONTACTS; i++) {
+    struct contact *contact = &swarm->contacts[i];
+    if (contact->used && !strcmp(contact->member, peer->member) && !strcmp(contact->url, peer->url))
+      return contact;
+    if (!contact->used && !unused)
+      unused = contact;
+  }
+  if (!unused || !(unused->have = calloc(1, bits_bytes(swarm->blocks))))
+    return NULL;
+  unused->used = true;
+  memcpy(unused->member, peer->member, sizeof(unused->member));
+  memcpy(unused->url, peer->url, sizeof(unused->url));
+  return unused;
+}
+
+void
+swarm_update(struct swarm *swarm, const struct peer_info *peers, size_t count, const char *own_member) {
+  for (size_t i = 0; i < SWARM_CONTACTS; i++) {
+    struct contact *contact = &swarm->contacts[i];
+    if (contact->used && contact->gone && !contact->downloads && !contact->polling)
+      forget(swarm, contact);
+    contact->gone = true;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const struct peer_info *peer = &peers[i];
+    if (!strcmp(peer->member, own_member) || url_banned(swarm, peer->url))
+      continue;
+    struct contact *contact = find(swarm, peer);
+    if (!contact)
+      continue;
+    contact->gone = false;
+    contact->near = peer->near;
+    contact->have_told = peer->done ? swarm->blocks : peer->have;
+    for (uint32_t block = 0; peer->done && contact->have_known < swarm->blocks && block < swarm->blocks; block++)
+      set_have(swarm, contact, block, true);
+  }
+}
+
+bool
+swarm_have(struct swarm *swarm, struct contact *contact, const uint8_t *bitmap, size_t bytes) {
+  if (bytes != bits_bytes(swarm->blocks))
+    return false;
+  for (size_t i = 0; i < bytes; i++)
+    for (unsigned changed = contact->have[i] ^ bitmap[i]; changed; changed &= changed - 1) {
+      uint32_t block = (uint32_t)i * 8 + (uint32_t)__builtin_ctz(changed);
+      if (block < swarm->blocks)
+        set_have(swarm, contact, block, bits_get(bitmap, block));
+    }
+  return true;
+}
+
+static bool
+usable(const struct swarm *swarm, const struct contact *contact) {
+  return contact->used && !contact->gone && !swarm_banned(swarm, contact);
+}
+
+/* ---- how they behave ---- */
+
+/* Between half of the time and all of it, so that those who were refused together do not return together. */
+static uint64_t
+backoff(struct swarm *swarm, unsigned failures, uint64_t first, uint64_t maximum) {
+  uint64_t time = first << (failures < 16 ? failures : 16);
+
+  time = time < maximum ? time : maximum;
+  return time / 2 + next_random(swarm) % (time / 2);
+}
+
+void
+swarm_outcome(struct swarm *swarm, struct contact *contact, enum outcome outcome, uint64_t now) {
+  switch (outcome) {
+  case OUTCOME_SERVED:
+    contact->failures = 0;
+    return;
+  case OUTCOME_BUSY:
+    contact->not_before = now + backoff(swarm, contact->failures, BUSY_NS, BUSY_MAX_NS);
+    break;
+  case OUTCOME_LACKING:
+  case OUTCOME_BROKEN:
+    contact->not_before = now + backoff(swarm, contact->failures, BROKEN_NS, BROKEN_MAX_NS);
+    contact->polled = 0;
+    break;
+  }
+  contact->failures++;
+}
+
+struct contact *
+swarm_to_poll(struct swarm *swarm, uint64_t now) {
+  size_t start = next_random(swarm) % SWARM_CONTACTS;
+
+  for (size_t i = 0; i < SWARM_CONTACTS; i++) {
+    struct contact *contact = &swarm->contacts[(start + i) % SWARM_CONTACTS];
+    uint64_t age = now - contact->polled;
+    if (!usable(swarm, contact) || contact->polling || contact->have_known == swarm->blocks ||
+        now < contact->not_before)
+      continue;
+    if (age >= POLL_BLIND_NS || (age >= POLL_NS && contact->have_told > contact->have_known))
+      return contact;
+  }
+  return NULL;
+}
+
+/* ---- choosing ---- */
+
+/* Of the wanted blocks the contact has, the one with the fewest holders; every tie is broken evenly. */
+static bool
+rarest(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t *block) {
+  size_t bytes = bits_bytes(swarm->blocks), start = next_random(swarm) % bytes;
+  uint32_t best = UINT32_MAX, ties = 0;
+
+  for (size_t i = 0; i < bytes && (best == UINT32_MAX || i < WINDOW / 8); i++) {
+    size_t at = start + i < bytes ? start + i : start + i - bytes;
+    for (unsigned both = wanted[at] & contact->have[at]; both; both &= both - 1) {
+      uint32_t candidate = (uint32_t)at * 8 + (uint32_t)__builtin_ctz(both), holders = swarm->holders[candidate];
+      if (holders > best)
+        continue;
+      ties = holders < best ? 1 : ties + 1;
+      best = holders;
+      if (next_random(swarm) % ties == 0)
+        *block = candidate;
+    }
+  }
+  return best != UINT32_MAX;
+}
+
+static bool
+in_run(const struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t block) {
+  return block < swarm->blocks && bits_get(wanted, block) && bits_get(contact->have, block);
+}
+
+static void
+extend(const struct swarm *swarm, const struct wish *wish, struct choice *choice) {
+  uint32_t first = choice->block, end = choice->block + 1;
+
+  while (end - first < wish->most && in_run(swarm, choice->contact, wish->wanted, end))
+    end++;
+  while (end - first < wish->most && first > 0 && in_run(swarm, choice->contact, wish->wanted, first - 1))
+    first--;
+  choice->first = first;
+  choice->count = end - first;
+}
+
+bool
+swarm_choose(struct swarm *swarm, const struct wish *wish, struct choice *choice) {
+  uint64_t order[SWARM_CONTACTS];
+  unsigned count = 0;
+
+  for (size_t i = 0; i < SWARM_CONTACTS; i++)
+    count += usable(swarm, &swarm->contacts[i]);
+  unsigned limit = count <= FEW_CONTACTS ? 2 : 1;
+  for (size_t i = 0; i < SWARM_CONTACTS; i++) {
+    const struct contact *contact = &swarm->contacts[i];
+    bool can = usable(swarm, contact) && contact != wish->whom && contact->downloads < limit && contact->have_known &&
+               wish->now >= contact->not_before;
+    order[i] = !can ? UINT64_MAX
+                    : (uint64_t)(wish->near_first && !contact->near) << 62 | (uint64_t)contact->downloads << 40 |
+                        (next_random(swarm) >> 32);
+  }
+  for (;;) {
+    size_t best = 0;
+    for (size_t i = 1; i < SWARM_CONTACTS; i++)
+      if (order[i] < order[best])
+        best = i;
+    if (order[best] == UINT64_MAX)
+      return false;
+    order[best] = UINT64_MAX;
+    choice->contact = &swarm->contacts[best];
+    if (rarest(swarm, choice->contact, wish->wanted, &choice->block))
+      break;
+  }
+  extend(swarm, wish, choice);
+  return true;
+}

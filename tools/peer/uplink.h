@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How blocks for trees and uploads to peers share this peer's uplink: trees first, and never more than it carries.
+ * Uploads get what trees leave of 98 %, and 2 % in any case, so that a block only we have can still be repaired; what
+ * they take of the trees' part is charged to the trees. */
+#ifndef PEER_UPLINK_H
+#define PEER_UPLINK_H
+
+#include "pacer.h"
+
+struct uplink {
+  struct pacer tree;  /* at the rate granted by the control plane */
+  struct pacer rest;  /* 98 % of the uplink, charged with everything */
+  struct pacer least; /* 2 % of it, for uploads */
+};
+
+void uplink_init(struct uplink *uplink, uint64_t uplink_bps, uint64_t now);
+/* The control plane's grant for trees, bit/s; 0: none. */
+void uplink_grant(struct uplink *uplink, uint64_t rate_bps, uint64_t now);
+void uplink_refill(struct uplink *uplink, uint64_t now);
+/* Pays for a packet of `bytes` (layer 3) into a tree if that is due. */
+bool uplink_take_tree(struct uplink *uplink, uint32_t bytes);
+/* True when an upload could send at least one full packet. */
+bool uplink_upload_due(const struct uplink *uplink);
+/* Bytes of payload an upload may send now, at most `wanted`; they are paid for. 0: later. */
+uint32_t uplink_take_upload(struct uplink *uplink, uint32_t wanted);
+
+#endif
