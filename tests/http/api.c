@@ -61,6 +61,7 @@ Test(api, health, .init = set_up, .fini = tear_down) {
   cr_expect(strstr(reply->headers, "application/json") != NULL);
   atomic_store(&server.control.healthy, false);
   expect_problem(ask(&server, "GET", "/healthz", NULL, NULL), 503, NULL, "away");
+  tear_down();
 }
 
 Test(api, metrics_are_for_operators, .init = set_up_accounts, .fini = tear_down) {
@@ -71,6 +72,7 @@ Test(api, metrics_are_for_operators, .init = set_up_accounts, .fini = tear_down)
   cr_expect(strstr(reply->headers, "text/plain; version=0.0.4") != NULL);
   expect_problem(ask(&server, "GET", "/metrics", alice, NULL), 403, NULL, "operators");
   expect_problem(ask(&server, "GET", "/metrics", NULL, NULL), 401, NULL, "bearer token");
+  tear_down();
 }
 
 /* Every route but health: no token and a wrong one are refused, and so are accounts where only operators may. */
@@ -106,6 +108,7 @@ Test(api, tokens_and_roles, .init = set_up_accounts, .fini = tear_down) {
     if (routes[i].operators)
       expect_problem(ask(&server, routes[i].method, routes[i].path, alice, NULL), 403, NULL, "only for operators");
   }
+  tear_down();
 }
 
 Test(api, authorization_header_is_exact, .init = set_up_accounts, .fini = tear_down) {
@@ -117,6 +120,7 @@ Test(api, authorization_header_is_exact, .init = set_up_accounts, .fini = tear_d
   cr_expect(eq(long, ask_raw(&server, "GET", "/metrics", NULL, NULL, 0, header)->status, 401));
   snprintf(header, sizeof(header), "Authorization: bearer %s", operator);
   cr_expect(eq(long, ask_raw(&server, "GET", "/metrics", NULL, NULL, 0, header)->status, 200));
+  tear_down();
 }
 
 Test(api, unknown_paths_and_methods, .init = set_up, .fini = tear_down) {
@@ -147,6 +151,7 @@ Test(api, unknown_paths_and_methods, .init = set_up, .fini = tear_down) {
   reply = ask(&server, "GET", "/v1/accounts", operator, NULL);
   expect_problem(reply, 405, NULL, "POST");
   cr_expect(strstr(reply->headers, "Allow: POST\r\n") != NULL, "%s", reply->headers);
+  tear_down();
 }
 
 Test(api, bodies_that_are_not_json, .init = set_up, .fini = tear_down) {
@@ -173,6 +178,7 @@ Test(api, bodies_that_are_not_json, .init = set_up, .fini = tear_down) {
   /* A refused body does not cost the connection. */
   cr_expect(eq(long, ask(&server, "POST", "/v1/accounts", NULL, "{}")->status, 401));
   cr_expect(eq(long, ask(&server, "GET", "/healthz", NULL, NULL)->connects, 0));
+  tear_down();
 }
 
 Test(api, account_life, .init = set_up, .fini = tear_down) {
@@ -196,12 +202,14 @@ Test(api, account_life, .init = set_up, .fini = tear_down) {
   expect_problem(ask(&server, "GET", "/v1/accounts/nobody", operator, NULL), 404, NULL, "no such account");
   expect_problem(ask(&server, "POST", "/v1/accounts/nobody/credit", operator, "{\"bytes\":1}"), 404, NULL,
                  "no such account");
+  tear_down();
 }
 
 Test(api, accounts_are_private, .init = set_up_accounts, .fini = tear_down) {
   expect_problem(ask(&server, "GET", "/v1/accounts/alice", bob, NULL), 403, NULL, "not your account");
   expect_problem(ask(&server, "GET", "/v1/accounts/nobody", bob, NULL), 403, NULL, "not your account");
   cr_expect(eq(long, ask(&server, "GET", "/v1/accounts/bob", bob, NULL)->status, 200));
+  tear_down();
 }
 
 Test(api, account_fields, .init = set_up_accounts, .fini = tear_down) {
@@ -229,6 +237,7 @@ Test(api, account_fields, .init = set_up_accounts, .fini = tear_down) {
   expect_problem(ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":9007199254740991}"), 400,
                  "bytes", "would hold more");
   cr_expect(strstr(ask(&server, "GET", "/v1/accounts/alice", alice, NULL)->body, ":9000000000,") != NULL);
+  tear_down();
 }
 
 Test(api, topology, .init = set_up, .fini = tear_down) {
@@ -254,6 +263,7 @@ Test(api, topology, .init = set_up, .fini = tear_down) {
   cr_expect(eq(long, number_at(json_array_get(links, 0), "reserved_bps"), 25000000));
   cr_expect(eq(long, number_at(json_array_get(links, 1), "reserved_bps"), 0));
   cr_expect(json_real_value(json_object_get(json_array_get(links, 0), "delay_ms")) == 2.5);
+  tear_down();
 }
 
 Test(api, manifest_fields, .init = set_up_accounts, .fini = tear_down) {
@@ -269,6 +279,7 @@ Test(api, manifest_fields, .init = set_up_accounts, .fini = tear_down) {
 
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
     expect_problem(ask(&server, "POST", "/v1/sessions", alice, cases[i].body), 400, cases[i].field, cases[i].field);
+  tear_down();
 }
 
 Test(api, session_life, .init = set_up_accounts, .fini = tear_down) {
@@ -299,6 +310,7 @@ Test(api, session_life, .init = set_up_accounts, .fini = tear_down) {
   cr_expect(eq(long, ask(&server, "DELETE", path, alice, NULL)->status, 204));
   cr_expect(strstr(ask(&server, "GET", "/v1/sessions", operator, NULL)->body, "\"state\":\"finished\"") != NULL);
   expect_problem(ask(&server, "DELETE", "/v1/sessions/" MISSING, alice, NULL), 404, NULL, "no such session");
+  tear_down();
 }
 
 Test(api, operators_may_act_for_creators, .init = set_up_accounts, .fini = tear_down) {
@@ -312,6 +324,7 @@ Test(api, operators_may_act_for_creators, .init = set_up_accounts, .fini = tear_
   snprintf(path, sizeof(path), "/v1/sessions/%s", session);
   expect_problem(ask(&server, "DELETE", path, alice, NULL), 403, NULL, "creator");
   cr_expect(eq(long, ask(&server, "DELETE", path, operator, NULL)->status, 204));
+  tear_down();
 }
 
 static void
@@ -342,14 +355,17 @@ leaves_of(uint32_t blocks) {
 
 Test(api, leaves_one, .init = set_up_accounts, .fini = tear_down) {
   leaves_of(1);
+  tear_down();
 }
 
 Test(api, leaves_fill_a_chunk, .init = set_up_accounts, .fini = tear_down) {
   leaves_of(2000);
+  tear_down();
 }
 
 Test(api, leaves_of_several_transactions, .init = set_up_accounts, .fini = tear_down) {
   leaves_of(8 * 2000 + 1);
+  tear_down();
 }
 
 Test(api, leaves_of_the_largest_content, .init = set_up_accounts, .fini = tear_down) {
@@ -362,6 +378,7 @@ Test(api, leaves_of_the_largest_content, .init = set_up_accounts, .fini = tear_d
   cr_assert(eq(sz, ask(&server, "GET", path, bob, NULL)->length, 1 << 24));
   cr_expect(memcmp(ask(&server, "GET", path, bob, NULL)->body, leaves, 1 << 24) == 0);
   free(leaves);
+  tear_down();
 }
 
 Test(api, leaves_of_no_session, .init = set_up_accounts, .fini = tear_down) {
@@ -375,6 +392,7 @@ Test(api, leaves_of_no_session, .init = set_up_accounts, .fini = tear_down) {
   cr_assert(eq(long, ask(&server, "DELETE", path, alice, NULL)->status, 204));
   strcat(path, "/leaves");
   expect_problem(ask_bytes(&server, "PUT", path, alice, leaves, 32), 409, NULL, "finished");
+  tear_down();
 }
 
 /* Members and trees are answered by the control plane, which is told who calls, for what, with which body. */
@@ -404,6 +422,7 @@ Test(api, members_and_trees, .init = set_up_accounts, .fini = tear_down) {
                  "not your member");
   expect_problem(ask(&server, "DELETE", "/v1/sessions/" SESSION "/members/" MEMBER, stranger, NULL), 403, NULL,
                  "not your member");
+  tear_down();
 }
 
 Test(api, records_that_cannot_be_read, .init = set_up_accounts, .fini = tear_down) {
@@ -412,4 +431,5 @@ Test(api, records_that_cannot_be_read, .init = set_up_accounts, .fini = tear_dow
   expect_problem(ask(&server, "DELETE", "/v1/sessions/" SESSION, alice, NULL), 403, NULL, "creator");
   put("/accounts/alice", "nonsense");
   expect_problem(ask(&server, "GET", "/v1/accounts/alice", alice, NULL), 500, NULL, "cannot be read");
+  tear_down();
 }

@@ -90,6 +90,9 @@ server_start(struct server *server) {
   cr_assert(eq(int, pthread_create(&server->thread, NULL, run, server), 0));
 }
 
+/* There when built with AddressSanitizer; test processes end without asking it by themselves. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 void
 server_stop(struct server *server) {
   cr_assert(eq(int, (int)write(server->stop[1], "", 1), 1));
@@ -108,10 +111,15 @@ remove_one(const char *path, const struct stat *status, int kind, struct FTW *wa
 
 void
 server_end(struct server *server) {
+  if (server->directory[0] == '\0')
+    return;
   client_end();
   server_stop(server);
   free(server->config.address);
   nftw(server->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+  server->directory[0] = '\0';
+  if (__lsan_do_recoverable_leak_check != NULL)
+    cr_expect(eq(int, __lsan_do_recoverable_leak_check(), 0));
 }
 
 const char *
