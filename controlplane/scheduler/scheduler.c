@@ -2,7 +2,7 @@
 #include "scheduler.h"
 #include <stdlib.h>
 
-#define BLOCK_BITS (16384 * 8)
+#define BLOCK_BITS (16384ULL * 8)
 
 struct copse_scheduler *
 copse_scheduler_create(uint32_t blocks) {

@@ -28,9 +28,11 @@ check_network(const struct copse_network *network, struct copse_error *error) {
 static int
 check_areas(const struct copse_network *network, const struct copse_area *areas, size_t count,
             struct copse_error *error) {
-  bool *seen = calloc(network->pops + 1, sizeof(*seen));
-  int status = seen ? 0 : no_memory(error);
+  bool *seen = calloc((size_t)network->pops + 1, sizeof(*seen));
+  int status = 0;
 
+  if (!seen)
+    return no_memory(error);
   for (size_t i = 0; i < count && !status; i++) {
     if (areas[i].pop >= network->pops)
       status = copse_fail(error, -EINVAL, "area %zu is at a PoP that does not exist", i);
@@ -102,7 +104,8 @@ forest_create(struct copse_forest *forest, const struct copse_network *network, 
     forest->covered[areas[i].pop] = true;
   }
   set_budgets(forest, network);
-  return copse_residual_create(&forest->residual, network, forest->covered);
+  forest->residual = copse_residual_create(network, forest->covered);
+  return forest->residual.arcs ? 0 : -ENOMEM;
 }
 
 /* What the tree uses is gone for the trees after it. */

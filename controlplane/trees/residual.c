@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "residual.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,34 +12,36 @@ compare_arcs(const void *a, const void *b) {
   return (left->to > right->to) - (left->to < right->to);
 }
 
-int
-copse_residual_create(struct copse_residual *residual, const struct copse_network *network, const bool *member) {
-  const struct copse_arc *arcs = network->arcs;
-  size_t *next = calloc(network->pops + 1, sizeof(*next)), used = 0;
+static bool
+inside(const struct copse_arc *arc, const bool *member) {
+  return member[arc->from] && member[arc->to];
+}
 
-  residual->begin = calloc(network->pops + 1, sizeof(*residual->begin));
-  residual->arcs = malloc((network->arc_count + 1) * sizeof(*residual->arcs));
-  if (!next || !residual->begin || !residual->arcs) {
-    free(next);
-    return -ENOMEM;
+struct copse_residual
+copse_residual_create(const struct copse_network *network, const bool *member) {
+  struct copse_residual residual = {.begin = calloc((size_t)network->pops + 1, sizeof(*residual.begin)),
+                                    .arcs = calloc(network->arc_count + 1, sizeof(*residual.arcs))};
+  size_t end = 0;
+
+  if (!residual.begin || !residual.arcs) {
+    copse_residual_free(&residual);
+    return (struct copse_residual){0};
   }
+  /* Ends first; putting an arc before the end of what is there makes them beginnings. */
   for (size_t i = 0; i < network->arc_count; i++)
-    if (member[arcs[i].from] && member[arcs[i].to])
-      residual->begin[arcs[i].from]++;
-  for (uint32_t pop = 0; pop <= network->pops; pop++) {
-    size_t count = residual->begin[pop];
-    residual->begin[pop] = next[pop] = used;
-    used += count;
+    residual.begin[network->arcs[i].from] += inside(&network->arcs[i], member);
+  for (uint32_t pop = 0; pop <= network->pops; pop++)
+    end = residual.begin[pop] += end;
+  for (size_t i = network->arc_count; i-- > 0;) {
+    const struct copse_arc *arc = &network->arcs[i];
+    if (inside(arc, member))
+      residual.arcs[--residual.begin[arc->from]] =
+        (struct copse_residual_arc){arc->bandwidth_bps, arc->to, (uint32_t)i};
   }
-  for (size_t i = 0; i < network->arc_count; i++)
-    if (member[arcs[i].from] && member[arcs[i].to])
-      residual->arcs[next[arcs[i].from]++] =
-        (struct copse_residual_arc){arcs[i].bandwidth_bps, arcs[i].to, (uint32_t)i};
   for (uint32_t pop = 0; pop < network->pops; pop++)
-    qsort(residual->arcs + residual->begin[pop], residual->begin[pop + 1] - residual->begin[pop],
-          sizeof(*residual->arcs), compare_arcs);
-  free(next);
-  return 0;
+    qsort(residual.arcs + residual.begin[pop], residual.begin[pop + 1] - residual.begin[pop], sizeof(*residual.arcs),
+          compare_arcs);
+  return residual;
 }
 
 void

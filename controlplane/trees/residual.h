@@ -16,8 +16,8 @@ struct copse_residual {
   struct copse_residual_arc *arcs; /* of one PoP: ascending in bandwidth, then in `to` */
 };
 
-/* Arcs between members only. -ENOMEM. */
-int copse_residual_create(struct copse_residual *residual, const struct copse_network *network, const bool *member);
+/* Arcs between members only. `arcs` is null when memory is short; free it in any case. */
+struct copse_residual copse_residual_create(const struct copse_network *network, const bool *member);
 void copse_residual_free(struct copse_residual *residual);
 
 /* Index of the first arc of `from` that has at least this bandwidth; of those with just that, `to` or later. */

@@ -163,7 +163,7 @@ copse_verify_plan(const struct copse_network *network, const struct copse_area *
 
   if (shape)
     check.shape = *shape;
-  check.area_at = calloc(network->pops + 1, sizeof(*check.area_at));
+  check.area_at = calloc(network->pops + 1, sizeof(struct copse_area *));
   check.by_ends = calloc(network->arc_count + 1, sizeof(*check.by_ends));
   check.reserved_bps = calloc(network->arc_count + 1, sizeof(*check.reserved_bps));
   check.egress_bps = calloc(network->pops + 1, sizeof(*check.egress_bps));

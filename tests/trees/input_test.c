@@ -40,7 +40,7 @@ Test(input, everything_that_can_be_said) {
   cr_expect_eq(input.topology.egress_bps[0], COPSE_NO_LIMIT);
   cr_expect_eq(input.topology.egress_bps[1], 5000000);
   cr_assert_eq(input.topology.arc_count, 2);
-  for (int i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < 2; i++) {
     cr_expect_eq(input.topology.arcs[i].from, 1 - i);
     cr_expect_eq(input.topology.arcs[i].to, i);
     cr_expect_eq(input.topology.arcs[i].bandwidth_bps, 10000000000);
