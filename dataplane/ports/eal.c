@@ -6,6 +6,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_mbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -62,17 +63,29 @@ divert_log(void) {
   }
 }
 
+/* Without hugepages no buffer may cross a page of 4 KiB: those of whole frames take one or more pages each. */
+static uint64_t
+need_mb(const struct copse_pools_config *pools, bool huge) {
+  const uint64_t page = 4096, overhead = sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + RTE_CACHE_LINE_SIZE;
+  struct copse_pools_need need = copse_pools_need(pools);
+  uint64_t frame = pools->frame_bytes + overhead, bytes = need.bytes;
+
+  if (!huge && frame > page / 2)
+    bytes += need.receive * ((frame + page - 1) / page * page - frame);
+  return BASE_MB + bytes * 9 / 8 / (1 << 20);
+}
+
 int
 copse_eal_start(const struct copse_dataplane_config *config, const struct copse_pools_config *pools,
                 struct copse_error *error) {
   struct copse_eal_arguments arguments;
-  uint64_t need_mb = config->memory_mb, free_mb = copse_eal_free_huge_mb();
+  uint64_t free_mb = copse_eal_free_huge_mb(), need = config->memory_mb ? config->memory_mb : need_mb(pools, true);
   char *copies[sizeof(arguments.list) / sizeof(arguments.list[0])];
   int status;
 
-  if (!need_mb)
-    need_mb = BASE_MB + copse_pools_need(pools).bytes * 9 / 8 / (1 << 20);
-  status = copse_eal_arguments(&arguments, config, need_mb, free_mb, error);
+  if (!config->memory_mb && !copse_eal_uses_huge(config, need, free_mb))
+    need = need_mb(pools, false);
+  status = copse_eal_arguments(&arguments, config, need, free_mb, error);
   if (!status) {
     divert_log();
     memcpy(copies, arguments.list, sizeof(copies)); /* rte_eal_init reorders its list */
@@ -80,7 +93,7 @@ copse_eal_start(const struct copse_dataplane_config *config, const struct copse_
       status = copse_fail(error, -rte_errno,
                           "DPDK does not start (%s): %lu MiB of memory are needed, %lu MiB are free in hugepages and "
                           "%lu MiB outside; DPDK's lines above say more",
-                          rte_strerror(rte_errno), need_mb, free_mb,
+                          rte_strerror(rte_errno), need, free_mb,
                           (unsigned long)sysconf(_SC_AVPHYS_PAGES) * (unsigned long)sysconf(_SC_PAGESIZE) >> 20);
   }
   copse_eal_arguments_free(&arguments);

@@ -20,6 +20,9 @@ int copse_eal_arguments(struct copse_eal_arguments *arguments, const struct cops
                         uint64_t need_mb, uint64_t free_huge_mb, struct copse_error *error);
 void copse_eal_arguments_free(struct copse_eal_arguments *arguments);
 
+/* Whether hugepages are to be used for that much memory, be they enough or not. */
+bool copse_eal_uses_huge(const struct copse_dataplane_config *config, uint64_t need_mb, uint64_t free_huge_mb);
+
 /* MiB in free hugepages of any size. */
 uint64_t copse_eal_free_huge_mb(void);
 

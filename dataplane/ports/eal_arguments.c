@@ -117,15 +117,20 @@ add_lcores(struct copse_eal_arguments *arguments, const struct copse_dataplane_c
   return status ? status : add(arguments, error, "--main-lcore=%u", COPSE_MAIN_LCORE);
 }
 
+bool
+copse_eal_uses_huge(const struct copse_dataplane_config *config, uint64_t need_mb, uint64_t free_huge_mb) {
+  if (strcmp(config->hugepages, "auto") == 0)
+    return free_huge_mb >= need_mb;
+  return strcmp(config->hugepages, "on") == 0;
+}
+
 /* With hugepages the memory is ours alone and leaves no file behind; without them the EAL cannot do both. */
 static int
 add_memory(struct copse_eal_arguments *arguments, const struct copse_dataplane_config *config, uint64_t need_mb,
            uint64_t free_huge_mb, struct copse_error *error) {
-  bool wanted = strcmp(config->hugepages, "off") != 0, forced = strcmp(config->hugepages, "on") == 0;
-  bool enough = free_huge_mb >= need_mb;
   int status;
 
-  if (forced && !enough)
+  if (copse_eal_uses_huge(config, need_mb, free_huge_mb) && free_huge_mb < need_mb)
     return copse_fail(error, -ENOMEM,
                       "%lu MiB of hugepages are needed and %lu MiB are free: write at least %lu to "
                       "/proc/sys/vm/nr_hugepages, or set hugepages = \"off\"",
@@ -133,7 +138,7 @@ add_memory(struct copse_eal_arguments *arguments, const struct copse_dataplane_c
   status = add(arguments, error, "-m%lu", need_mb);
   if (status)
     return status;
-  if (wanted && enough)
+  if (copse_eal_uses_huge(config, need_mb, free_huge_mb))
     return add(arguments, error, "--in-memory");
   status = add(arguments, error, "--no-huge");
   return status ? status : add(arguments, error, "--no-shconf");

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ports/ports.h"
-#include "ports/xdp.h"
 
 #include <limits.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define DEVICE_BYTES (PATH_MAX + 512)
 
@@ -28,7 +26,7 @@ device_string(const struct copse_port *port, const struct copse_dataplane_config
   int status = 0;
 
   snprintf(out, size, "%s", port->config->device);
-  if (!port->xdp)
+  if (!port->is_xdp)
     return 0;
   if (config->xdp_object)
     snprintf(program, sizeof(program), "%s", config->xdp_object);
@@ -108,7 +106,7 @@ steer(const struct copse_port *port, const struct copse_dataplane_config *config
 
   memcpy(&steering.address4, config->local4.address + 12, sizeof(steering.address4));
   memcpy(steering.address6, config->local6.address, sizeof(steering.address6));
-  return copse_xdp_configure(port->xdp_interface, port->index, &steering, error);
+  return copse_xdp_configure(&port->xdp, &steering, error);
 }
 
 static int
@@ -130,9 +128,9 @@ open_port(struct copse_port *port, const struct copse_dataplane_config *config, 
   status = configure(port, &info, queues, pools, error);
   if (!status)
     status = set_up_queues(port, queues, pools, error);
-  if (!status && port->xdp)
+  if (!status && port->is_xdp)
     status = steer(port, config, error);
-  if (!status && port->config->mtu && !port->xdp)
+  if (!status && port->config->mtu && !port->is_xdp)
     rte_eth_dev_set_mtu(port->id, port->mtu); /* drivers without a notion of MTU refuse, and carry it anyway */
   return status;
 }
@@ -162,11 +160,7 @@ copse_ports_close(struct copse_ports *ports) {
       rte_eth_dev_close(port->id);
       port->probed = false;
     }
-    if (port->claim >= 0) {
-      copse_xdp_detach(port->index);
-      close(port->claim);
-      port->claim = -1;
-    }
+    copse_xdp_release(&port->xdp);
   }
 }
 

@@ -5,8 +5,7 @@
 
 #include "config.h"
 #include "pipeline/worker.h"
-
-#include <net/if.h>
+#include "ports/xdp.h"
 
 struct copse_port {
   const struct copse_port_config *config;
@@ -18,10 +17,8 @@ struct copse_port {
   struct copse_technique technique;
 
   bool probed;
-  bool xdp;                     /* AF_XDP; the rest is for it alone */
-  char xdp_interface[IFNAMSIZ]; /* that its program is attached to; `interface` may be a VLAN on top of it */
-  unsigned index;               /* of that interface */
-  int claim;                    /* on it, or -1 */
+  bool is_xdp;
+  struct copse_xdp xdp; /* its interface may be below `interface`, a VLAN */
 };
 
 struct copse_ports {

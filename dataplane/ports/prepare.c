@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ports/interface.h"
 #include "ports/ports.h"
-#include "ports/xdp.h"
 
 #include <rte_ether.h>
 
@@ -14,14 +13,13 @@ static int
 prepare_xdp(struct copse_port *port, const struct copse_interface *interface, uint64_t workers,
             struct copse_error *error) {
   if (!interface->up)
-    return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp_interface, port->xdp_interface);
+    return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp.interface, port->xdp.interface);
   if (interface->queues != workers)
     return copse_fail(error, -EINVAL,
                       "%s has %u queues and 'workers' is %lu: they must be equal (`ethtool -L %s`, or 'workers')",
-                      port->xdp_interface, interface->queues, workers, port->xdp_interface);
-  port->index = interface->index;
-  port->claim = copse_xdp_claim(port->xdp_interface, port->index, error);
-  return port->claim < 0 ? port->claim : 0;
+                      port->xdp.interface, interface->queues, workers, port->xdp.interface);
+  port->xdp.index = interface->index;
+  return copse_xdp_claim(&port->xdp, error);
 }
 
 static int
@@ -35,19 +33,19 @@ prepare(struct copse_port *port, uint64_t workers, struct copse_error *error) {
       return status;
   }
   port->mtu = (uint16_t)(port->config->mtu ? port->config->mtu : interface.mtu < 9600 ? interface.mtu : 9600);
-  if (!port->xdp)
+  if (!port->is_xdp)
     return 0;
-  copse_device_argument(port->config->device, "iface", port->xdp_interface, sizeof(port->xdp_interface));
-  status = copse_interface_read(port->xdp_interface, &interface, error);
+  copse_device_argument(port->config->device, "iface", port->xdp.interface, sizeof(port->xdp.interface));
+  status = copse_interface_read(port->xdp.interface, &interface, error);
   return status ? status : prepare_xdp(port, &interface, workers, error);
 }
 
 static void
 add_need(struct copse_pools_config *pools, const struct copse_port *port) {
-  uint32_t frame = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + (port->xdp ? XDP_HEADROOM : 0);
+  uint32_t frame = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + (port->is_xdp ? XDP_HEADROOM : 0);
   uint32_t rx = (uint32_t)port->config->rx_descriptors, tx = (uint32_t)port->config->tx_descriptors;
 
-  if (port->xdp) {
+  if (port->is_xdp) {
     rx = rx < XDP_RING ? XDP_RING : rx;
     tx = tx < XDP_RING ? XDP_RING : tx;
   }
@@ -71,8 +69,8 @@ copse_ports_prepare(struct copse_ports *ports, const struct copse_dataplane_conf
                                        .socket = SOCKET_ID_ANY};
   for (size_t i = 0; i < ports->count; i++) {
     struct copse_port *port = &ports->port[i];
-    *port = (struct copse_port){.config = &config->ports[i], .claim = -1};
-    port->xdp = strncmp(port->config->device, "net_af_xdp", 10) == 0;
+    *port = (struct copse_port){.config = &config->ports[i], .xdp = {.claim = -1}};
+    port->is_xdp = strncmp(port->config->device, "net_af_xdp", 10) == 0;
   }
   for (size_t i = 0; i < ports->count; i++) {
     int status = prepare(&ports->port[i], config->workers, &reason);

@@ -3,80 +3,103 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/if_link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define PROGRAM_NAME "copse_xdp"
+#define PROGRAM_LINK "anon_inode:bpf-prog"
+#define MAP_LINK "anon_inode:bpf-map"
 #define MAPS_MAX 16
 
 /* Abstract socket addresses belong to the network namespace, as interfaces do, and die with their process. */
 static int
-take_name(const char *interface, unsigned index, struct copse_error *error) {
+take_name(struct copse_xdp *xdp, struct copse_error *error) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "copse-dataplane-%u", index);
+  int length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "copse-dataplane-%u", xdp->index);
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
 
   if (fd < 0)
     return copse_fail(error, -errno, "cannot make a socket: %s", strerror(errno));
+  xdp->claim = fd;
   if (bind(fd, (const struct sockaddr *)&address,
            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0)
-    return fd;
+    return 0;
   status = -errno;
-  close(fd);
   if (status == -EADDRINUSE)
-    return copse_fail(error, -EBUSY, "another dataplane uses %s", interface);
-  return copse_fail(error, status, "cannot claim %s: %s", interface, strerror(-status));
+    return copse_fail(error, -EBUSY, "another dataplane uses %s", xdp->interface);
+  return copse_fail(error, status, "cannot claim %s: %s", xdp->interface, strerror(-status));
 }
 
-/* The program attached to an interface: a descriptor and what is known of it, 0 for none, or a negative errno. */
+/* Removes what a killed dataplane left; another's program is no error of ours to repair. */
 static int
-attached(unsigned index, struct bpf_prog_info *info) {
-  uint32_t id = 0, length = sizeof(*info);
-  int status = bpf_xdp_query_id((int)index, 0, &id), fd;
+remove_stale(const struct copse_xdp *xdp, struct copse_error *error) {
+  struct bpf_prog_info info = {.type = 0};
+  uint32_t id = 0, length = sizeof(info);
+  int status = bpf_xdp_query_id((int)xdp->index, 0, &id), program;
 
-  if (status != 0 || id == 0)
-    return status;
-  fd = bpf_prog_get_fd_by_id(id);
-  if (fd < 0)
-    return -errno;
-  if (bpf_obj_get_info_by_fd(fd, info, &length) != 0) {
-    status = -errno;
-    close(fd);
-    return status;
+  if (!status && !id)
+    return 0;
+  program = status ? status : bpf_prog_get_fd_by_id(id);
+  if (program >= 0) {
+    status = bpf_obj_get_info_by_fd(program, &info, &length);
+    close(program);
+  } else {
+    status = program;
   }
-  return fd;
+  if (status)
+    return copse_fail(error, status, "cannot look at the XDP program of %s: %s", xdp->interface, strerror(-status));
+  if (strcmp(info.name, PROGRAM_NAME) != 0)
+    return copse_fail(error, -EBUSY, "%s has another XDP program, %s: `ip link set dev %s xdp off` removes it",
+                      xdp->interface, info.name, xdp->interface);
+  status = bpf_xdp_detach((int)xdp->index, 0, NULL);
+  if (status)
+    return copse_fail(error, status, "cannot remove the XDP program left on %s: %s", xdp->interface, strerror(-status));
+  return 0;
 }
 
 int
-copse_xdp_claim(const char *interface, unsigned index, struct copse_error *error) {
-  struct bpf_prog_info info = {.type = 0};
-  int claim = take_name(interface, index, error), program, status = 0;
+copse_xdp_claim(struct copse_xdp *xdp, struct copse_error *error) {
+  int status = take_name(xdp, error);
 
-  if (claim < 0)
-    return claim;
-  program = attached(index, &info);
-  if (program < 0)
-    status = copse_fail(error, program, "cannot look at the XDP program of %s: %s", interface, strerror(-program));
-  else if (program > 0 && strcmp(info.name, PROGRAM_NAME) != 0)
-    status = copse_fail(error, -EBUSY, "%s has another XDP program, %s: `ip link set dev %s xdp off` removes it",
-                        interface, info.name, interface);
-  if (program > 0)
-    close(program);
-  if (status) {
-    close(claim);
-    return status;
+  if (!status)
+    status = remove_stale(xdp, error);
+  if (status && xdp->claim >= 0) {
+    close(xdp->claim);
+    xdp->claim = -1;
   }
-  copse_xdp_detach(index);
-  return claim;
+  return status;
 }
 
-/* A map of the program by name: its descriptor, -ENOENT, or another negative errno. */
+/* The descriptor of this process for a BPF program or map, by its number: asking the kernel for a new one would take
+ * CAP_SYS_ADMIN. -ENOENT if there is none. */
+static int
+own_descriptor(const char *kind, uint32_t id) {
+  DIR *stream = opendir("/proc/self/fd");
+  struct dirent *entry;
+  int found = -ENOENT;
+
+  while (stream && found < 0 && (entry = readdir(stream))) {
+    struct bpf_prog_info info = {.type = 0}; /* of maps, too: both begin with type and id */
+    uint32_t length = sizeof(info);
+    char path[PATH_MAX], target[64] = "";
+    snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+    if (readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, kind) == 0 &&
+        bpf_obj_get_info_by_fd(atoi(entry->d_name), &info, &length) == 0 && info.id == id)
+      found = atoi(entry->d_name);
+  }
+  if (stream)
+    closedir(stream);
+  return found;
+}
+
+/* A map of the program by its name: our descriptor, or -ENOENT. */
 static int
 find_map(int program, const char *name) {
   uint32_t ids[MAPS_MAX], length;
@@ -87,48 +110,43 @@ find_map(int program, const char *name) {
     return -errno;
   for (uint32_t i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++) {
     struct bpf_map_info map = {.type = 0};
-    int fd = bpf_map_get_fd_by_id(ids[i]);
+    int fd = own_descriptor(MAP_LINK, ids[i]);
     length = sizeof(map);
     if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &map, &length) == 0 && strcmp(map.name, name) == 0)
       return fd;
-    if (fd >= 0)
-      close(fd);
   }
   return -ENOENT;
 }
 
 int
-copse_xdp_configure(const char *interface, unsigned index, const struct copse_xdp_config *config,
-                    struct copse_error *error) {
-  struct bpf_prog_info info = {.type = 0};
+copse_xdp_configure(const struct copse_xdp *xdp, const struct copse_xdp_config *config, struct copse_error *error) {
   const uint32_t zero = 0;
-  int program = attached(index, &info), map, status;
+  uint32_t id = 0;
+  int status = bpf_xdp_query_id((int)xdp->index, 0, &id), program, map;
 
-  if (program <= 0)
-    return copse_fail(error, program ? program : -ENOENT, "%s has lost its XDP program", interface);
+  program = status ? status : own_descriptor(PROGRAM_LINK, id);
+  if (program < 0)
+    return copse_fail(error, program, "%s has lost its XDP program", xdp->interface);
   map = find_map(program, "copse_config");
-  close(program);
   if (map == -ENOENT)
     return 0;
-  if (map < 0)
-    return copse_fail(error, map, "cannot look at the maps of %s's XDP program: %s", interface, strerror(-map));
-  status = bpf_map_update_elem(map, &zero, config, BPF_ANY) ? -errno : 0;
-  close(map);
+  status = map < 0 ? map : bpf_map_update_elem(map, &zero, config, BPF_ANY);
   if (status)
-    return copse_fail(error, status, "cannot configure the XDP program of %s: %s", interface, strerror(-status));
+    return copse_fail(error, status, "cannot configure the XDP program of %s: %s", xdp->interface, strerror(-status));
   return 0;
 }
 
+/* There was no program when the claim was taken, so one that is there now is ours. */
 void
-copse_xdp_detach(unsigned index) {
-  struct bpf_prog_info info = {.type = 0};
-  int program = attached(index, &info);
+copse_xdp_release(struct copse_xdp *xdp) {
+  uint32_t id = 0;
 
-  if (program <= 0)
+  if (xdp->claim < 0)
     return;
-  if (strcmp(info.name, PROGRAM_NAME) == 0)
-    bpf_xdp_detach((int)index, 0, NULL);
-  close(program);
+  if (bpf_xdp_query_id((int)xdp->index, 0, &id) == 0 && id)
+    bpf_xdp_detach((int)xdp->index, 0, NULL);
+  close(xdp->claim);
+  xdp->claim = -1;
 }
 
 int

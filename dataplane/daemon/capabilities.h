@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COPSE_CAPABILITIES_H
+#define COPSE_CAPABILITIES_H
+
+#include <copse/error.h>
+#include <stdbool.h>
+
+/* Drops, for this thread and those it starts, the capabilities that ports beside the kernel do not need. With PCI
+ * ports, whose drivers differ in what they need, all stay. No program started from here gains any. Negative errno with
+ * a sentence. */
+int copse_capabilities_drop(bool pci, struct copse_error *error);
+
+#endif
