@@ -164,9 +164,7 @@ copse_handle_events(struct copse_call *call) {
     return;
   list = copse_events_after(events, revision, &stale);
   if (stale) {
-    copse_reply_fail(call, 410, "after",
-                     "after: changes that old are not kept: list again, then go on after revision %llu",
-                     (unsigned long long)copse_events_revision(events));
+    copse_reply_fail(call, 410, "after", "after: changes that old are not kept: begin again without it, then list");
   } else if (list != NULL && json_array_size(list) == 0 && call->after != NULL && !call->waited) {
     json_decref(list); /* status 0: wait for a change */
   } else {

@@ -390,7 +390,7 @@ Test(bounds, long_poll_of_an_old_revision, .init = set_up, .fini = tear_down) {
   client_end();
   server_stop(&server);
   server_start(&server);
-  expect_problem(ask(&server, "GET", "/v1/events?after=0", operator, NULL), 410, "after", "list again");
+  expect_problem(ask(&server, "GET", "/v1/events?after=0", operator, NULL), 410, "after", "begin again");
   tear_down();
 }
 
