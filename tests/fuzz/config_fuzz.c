@@ -6,11 +6,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
 
 /* libconfig 1.5 loses the string it was reading when it meets a syntax error. */
 const char *
 __lsan_default_suppressions(void) {
   return "leak:libconfig.so\n";
+}
+
+const char *
+__lsan_default_options(void) {
+  return "print_suppressions=0";
 }
 
 int
