@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 bool
 copse_device_argument(const char *device, const char *key, char *out, size_t size) {
@@ -32,17 +33,24 @@ copse_port_interface(const struct copse_port_config *port, char *out, size_t siz
   return (size_t)snprintf(out, size, "%s", port->interface) < size;
 }
 
+/* Steps over hexadecimal digits and the character behind them; false if there are not so many. */
+static bool
+skip_hex(const char **text, int digits, char behind) {
+  for (int i = 0; i < digits; i++)
+    if (!isxdigit((unsigned char)*(*text)++))
+      return false;
+  return *(*text)++ == behind;
+}
+
 bool
 copse_device_is_pci(const char *device) {
-  unsigned domain, bus, slot, function;
-  int end = 0;
+  const char *domain = device, *rest = device;
 
-  if (sscanf(device, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 || !end) {
-    end = 0;
-    if (sscanf(device, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || !end)
-      return false;
-  }
-  return device[end] == '\0' || device[end] == ',';
+  if (skip_hex(&domain, 4, ':'))
+    rest = domain;
+  if (!skip_hex(&rest, 2, ':') || !skip_hex(&rest, 2, '.') || !isxdigit((unsigned char)*rest))
+    return false;
+  return rest[1] == '\0' || rest[1] == ',';
 }
 
 int
@@ -64,12 +72,11 @@ copse_mac_is_usable(const uint8_t mac[6]) {
 
 bool
 copse_mac_parse(const char *text, uint8_t out[6]) {
-  for (int i = 0; i < 6; i++, text += 3) {
-    unsigned byte;
-    if (!isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]) || text[2] != (i < 5 ? ':' : '\0') ||
-        sscanf(text, "%2x", &byte) != 1)
+  for (int i = 0; i < 6; i++) {
+    const char *byte = text;
+    if (!skip_hex(&text, 2, i < 5 ? ':' : '\0'))
       return false;
-    out[i] = (uint8_t)byte;
+    out[i] = (uint8_t)strtoul(byte, NULL, 16);
   }
   return copse_mac_is_usable(out);
 }

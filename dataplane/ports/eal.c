@@ -16,24 +16,32 @@
 
 static FILE *log_stream;
 
+static uint64_t
+read_number(const char *path) {
+  char text[32] = "";
+  FILE *file = fopen(path, "r");
+
+  if (!file)
+    return 0;
+  if (!fgets(text, sizeof(text), file))
+    text[0] = '\0';
+  fclose(file);
+  return strtoull(text, NULL, 10);
+}
+
 uint64_t
 copse_eal_free_huge_mb(void) {
-  const char *directory = "/sys/kernel/mm/hugepages";
+  static const char directory[] = "/sys/kernel/mm/hugepages", prefix[] = "hugepages-";
   uint64_t total_kb = 0;
   struct dirent *entry;
   DIR *stream = opendir(directory);
 
   while (stream && (entry = readdir(stream))) {
     char path[PATH_MAX];
-    unsigned long page_kb, pages;
-    if (sscanf(entry->d_name, "hugepages-%lukB", &page_kb) != 1)
+    if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
       continue;
     snprintf(path, sizeof(path), "%s/%s/free_hugepages", directory, entry->d_name);
-    FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%lu", &pages) == 1)
-      total_kb += page_kb * pages;
-    if (file)
-      fclose(file);
+    total_kb += strtoull(entry->d_name + strlen(prefix), NULL, 10) * read_number(path);
   }
   if (stream)
     closedir(stream);

@@ -96,7 +96,7 @@ append_lcore(char *out, unsigned lcore, const unsigned *cpus, int count) {
 static int
 add_lcores(struct copse_eal_arguments *arguments, const struct copse_dataplane_config *config,
            struct copse_error *error) {
-  unsigned cpus[CPU_SETSIZE];
+  unsigned cpus[CPU_SETSIZE] = {0};
   char lcores[LCORES_BYTES] = "";
   int count = list_cpus("main_cpus", config->main_cpus, cpus, CPU_SETSIZE, error), status;
 

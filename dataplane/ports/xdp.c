@@ -88,11 +88,12 @@ own_descriptor(const char *kind, uint32_t id) {
   while (stream && found < 0 && (entry = readdir(stream))) {
     struct bpf_prog_info info = {.type = 0}; /* of maps, too: both begin with type and id */
     uint32_t length = sizeof(info);
+    int fd = (int)strtol(entry->d_name, NULL, 10);
     char path[PATH_MAX], target[64] = "";
     snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
     if (readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, kind) == 0 &&
-        bpf_obj_get_info_by_fd(atoi(entry->d_name), &info, &length) == 0 && info.id == id)
-      found = atoi(entry->d_name);
+        bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.id == id)
+      found = fd;
   }
   if (stream)
     closedir(stream);

@@ -264,7 +264,7 @@ Test(api, large_frames) {
   dump_bytes = 8 << 20;
   uint8_t *body = malloc(dump_bytes);
   send_frame(fd, 16, COPSE_API_VERSION, COPSE_API_DUMP, 0);
-  cr_expect_eq(receive(fd, &header, body, dump_bytes, NULL), dump_bytes);
+  cr_expect_eq(receive(fd, &header, body, dump_bytes, NULL), (ssize_t)dump_bytes);
   cr_expect_eq(body[dump_bytes - 1], 0xd5);
   free(body);
 }
