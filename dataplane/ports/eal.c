@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ports/eal.h"
 
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <limits.h>
 #include <rte_eal.h>
@@ -62,8 +63,22 @@ write_log(void *cookie, const char *text, size_t size) {
   return (ssize_t)size;
 }
 
+static int
+write_libbpf_log(enum libbpf_print_level level, const char *format, va_list arguments) {
+  char line[512];
+
+  if (level == LIBBPF_DEBUG)
+    return 0;
+  vsnprintf(line, sizeof(line), format, arguments);
+  line[strcspn(line, "\n")] = '\0';
+  copse_log(COPSE_LOG_WARNING, "%s", line);
+  return 0;
+}
+
+/* Also of the library that DPDK loads XDP programs with. */
 static void
 divert_log(void) {
+  libbpf_set_print(write_libbpf_log);
   log_stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_log});
   if (log_stream) {
     setlinebuf(log_stream);

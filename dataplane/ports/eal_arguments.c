@@ -175,6 +175,8 @@ copse_eal_arguments(struct copse_eal_arguments *arguments, const struct copse_da
     status = add(arguments, error, "--no-telemetry");
   if (!status)
     status = add(arguments, error, "--log-level=%s", config->level == COPSE_LOG_DEBUG ? "notice" : "warning");
+  if (!status && config->level != COPSE_LOG_DEBUG)
+    status = add(arguments, error, "--log-level=lib.eal:error"); /* it warns of every size of hugepages there is not */
   if (!status)
     status = add_lcores(arguments, config, error);
   if (!status)

@@ -12,14 +12,17 @@
 #include <unistd.h>
 
 /* A device that knows no channels has one queue. */
-static uint32_t
-queues(int fd, struct ifreq *request) {
+static void
+read_queues(int fd, struct ifreq *request, struct copse_interface *out) {
   struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 
   request->ifr_data = (char *)&channels;
-  if (ioctl(fd, SIOCETHTOOL, request) != 0 || channels.combined_count + channels.rx_count == 0)
-    return 1;
-  return channels.combined_count + channels.rx_count;
+  out->queues = 1;
+  if (ioctl(fd, SIOCETHTOOL, request) != 0)
+    return;
+  out->combined = channels.combined_count > 0;
+  if (channels.combined_count + channels.rx_count > 0)
+    out->queues = channels.combined_count + channels.rx_count;
 }
 
 static int
@@ -36,7 +39,7 @@ read_with(int fd, const char *name, struct copse_interface *out) {
   if (ioctl(fd, SIOCGIFMTU, &request) != 0)
     return -errno;
   out->mtu = (uint32_t)request.ifr_mtu;
-  out->queues = queues(fd, &request);
+  read_queues(fd, &request, out);
   return 0;
 }
 

@@ -11,6 +11,7 @@ struct copse_interface {
   unsigned index;
   uint32_t mtu;
   uint32_t queues; /* receive queues in use */
+  bool combined;   /* each with its transmit queue */
   bool up;
 };
 

@@ -3,6 +3,7 @@
 #include "ports/ports.h"
 
 #include <rte_ether.h>
+#include <rte_mbuf.h>
 
 #define DEFAULT_MTU 1500
 /* The AF_XDP driver fills its ring with so many buffers whatever is asked, and the kernel keeps some bytes of each. */
@@ -14,6 +15,9 @@ prepare_xdp(struct copse_port *port, const struct copse_interface *interface, ui
             struct copse_error *error) {
   if (!interface->up)
     return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp.interface, port->xdp.interface);
+  if (workers > 1 && !interface->combined)
+    return copse_fail(error, -EINVAL, "%s has no combined queues, and AF_XDP serves one of others: set 'workers' to 1",
+                      port->xdp.interface);
   if (interface->queues != workers)
     return copse_fail(error, -EINVAL,
                       "%s has %u queues and 'workers' is %lu: they must be equal (`ethtool -L %s`, or 'workers')",
@@ -66,6 +70,7 @@ copse_ports_prepare(struct copse_ports *ports, const struct copse_dataplane_conf
   *pools = (struct copse_pools_config){.workers = (uint32_t)config->workers,
                                        .ports = (uint32_t)config->port_count,
                                        .rx_queues = (uint32_t)config->workers,
+                                       .frame_bytes = RTE_MBUF_DEFAULT_DATAROOM,
                                        .socket = SOCKET_ID_ANY};
   for (size_t i = 0; i < ports->count; i++) {
     struct copse_port *port = &ports->port[i];
