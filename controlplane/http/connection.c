@@ -30,6 +30,7 @@ copse_connection_notify(void *context, struct MHD_Connection *connection, void *
       TAILQ_REMOVE(&http->connections, own, entry);
     free(own);
     *socket_context = NULL;
+    http->place_free = true;
     return;
   }
   own = calloc(1, sizeof(*own));

@@ -119,7 +119,10 @@ turn(int socket, short what, void *context) {
   MHD_UNSIGNED_LONG_LONG wait_ms;
 
   (void)socket, (void)what;
-  MHD_run(http->daemon);
+  do {
+    http->place_free = false;
+    MHD_run(http->daemon);
+  } while (http->place_free); /* having closed a connection it listens again only when it runs again */
   if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES) {
     struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
     evtimer_add(http->timer, &wait);

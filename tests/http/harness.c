@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <arpa/inet.h>
 #include <copse/manifest.h>
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -284,4 +285,29 @@ make_session(struct server *server, const char *token, uint32_t blocks, uint8_t 
   strcpy(session, json_string_value(json_object_get(reply->json, "session")));
   json_decref(json);
   free(body);
+}
+
+double
+client_now_s(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+bool
+client_send(CURL *handle, const char *text) {
+  size_t sent;
+
+  return curl_easy_send(handle, text, strlen(text), &sent) == CURLE_OK && sent == strlen(text);
+}
+
+int
+connect_plain(struct server *server) {
+  struct sockaddr_in name = {
+    .sin_family = AF_INET, .sin_port = htons(server->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int file = socket(AF_INET, SOCK_STREAM, 0);
+
+  cr_assert(eq(int, connect(file, (struct sockaddr *)&name, sizeof(name)), 0));
+  return file;
 }

@@ -53,7 +53,14 @@ const struct reply *ask_raw(struct server *server, const char *method, const cha
                             const void *body, size_t length, const char *extra);
 /* A TLS connection without a request. */
 CURL *connect_only(struct server *server);
+/* Sends all of the text on it. */
+bool client_send(CURL *handle, const char *text);
+/* A TCP connection without TLS. */
+int connect_plain(struct server *server);
+/* Closes the connection that ask keeps. */
 void client_end(void);
+/* Seconds, monotonic. */
+double client_now_s(void);
 
 /* The last reply is a problem with this status whose detail contains the text, about this field (null: none). */
 void expect_problem(const struct reply *reply, long status, const char *field, const char *text);
