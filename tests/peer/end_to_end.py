@@ -15,6 +15,8 @@ import time
 import unittest
 
 from fake.control import Control
+from fake.liar import Liar
+from fake.pop import Pop, siphash
 
 PROGRAM = None
 DEADLINE = 15
@@ -34,6 +36,7 @@ class Peer:
     def __init__(self, control, *arguments, up="50M", down="200M"):
         command = [PROGRAM, *arguments, "--pop", control.url, "--token", control.token, "--ca", str(control.certificate),
                    "--address", "127.0.0.1", "--up", up, "--down", down, "--json"]
+        command = [PROGRAM, *command[len(arguments) + 1:], *arguments]  # what a test says comes last and wins
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines, self.words = [], []
         self.readers = [threading.Thread(target=self.read, args=(self.process.stdout, self.lines, json.loads)),
@@ -90,6 +93,16 @@ class EndToEnd(unittest.TestCase):
     def same(self, path, other):
         self.assertEqual(hashlib.sha256(path.read_bytes()).hexdigest(), hashlib.sha256(other.read_bytes()).hexdigest())
 
+    def pop(self, **options):
+        pop = Pop(**options)
+        self.addCleanup(pop.stop)
+        return pop
+
+    def finish(self, control, session, *peers):
+        control.sessions[session].state = "finished"
+        self.assertEqual([peer.wait() for peer in peers], [0] * len(peers), [peer.words for peer in peers])
+        self.assertEqual(control.sessions[session].members, {}, "all have left")
+
     def test_direct_to_two(self):
         """Without any tree: two peers get the file, also from each other, and leave when the session is over."""
         control, path = self.control(), self.file(3_000_001)
@@ -104,9 +117,162 @@ class EndToEnd(unittest.TestCase):
             self.assertFalse(output.with_name(output.name + ".part").exists())
             self.assertFalse(output.with_name(output.name + ".part.have").exists())
         wait_for("done reported", lambda: all(m.status["done"] for m in control.sessions[session].members.values()))
-        control.sessions[session].state = "finished"
-        self.assertEqual([peer.wait() for peer in [seed, *peers]], [0, 0, 0])
-        self.assertEqual(control.sessions[session].members, {}, "all have left")
+        self.finish(control, session, seed, *peers)
+
+    def test_tree_with_losses(self):
+        """5 % of the copies are lost, 20 % come late: tree and repair together complete the file."""
+        pop = self.pop(loss=0.05, disorder=0.2)
+        control, path, output = self.control(pop=pop), self.file(1_500_007), self.directory / "out"
+        control.receivers = 1
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.finish(control, session, seed, getter)
+        size = path.stat().st_size
+        self.assertGreater(getter.value("cdn_bytes"), 0.8 * size, "most of it came through the tree")
+        self.assertGreater(getter.value("direct_bytes"), 0, "losses were repaired")
+        self.assertLess(getter.value("direct_bytes"), 0.35 * size, "and little else was fetched")
+        self.assertEqual(pop.counts["forged"], 0)
+        self.assertGreaterEqual(pop.counts["data"], size // 1261)
+        self.assertLess(pop.counts["data"], 1.02 * size / 1261 + 13, "each block was injected once")
+
+    def test_pacing_on_the_wire(self):
+        """The seed stays below its grant over every interval, but for what one stall of 20 ms may catch up."""
+        pop, rate = self.pop(), 4e6
+        control, path = self.control(pop=pop, rate_bps=rate), self.file(1_000_000)
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        wait_for("all sent", lambda: sum(count for _, count in control.sessions[session].injected) == 62)
+        times = pop.data_times
+        for begin in range(0, len(times), 20):
+            sent = 0
+            for at, bytes in times[begin:]:
+                sent += 8 * bytes
+                # Packets wait in the socket's queue as long as this process is not scheduled: 50 ms more.
+                self.assertLessEqual(sent, rate * (at - times[begin][0] + 0.02 + 0.05) + 8 * 1400)
+        total = sum(8 * bytes for _, bytes in times[1:]) / (times[-1][0] - times[0][0])
+        self.assertGreater(total, 0.6 * rate)
+        self.finish(control, session, seed)
+
+    def test_damaged_tree(self):
+        """A tree that carries rubbish: nothing of it is written, the file comes from peers."""
+        pop = self.pop()
+        pop.forge = True
+        control, path, output = self.control(pop=pop), self.file(400_000), self.directory / "out"
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.finish(control, session, seed, getter)
+
+    def test_liar_is_banned(self):
+        """A peer that serves wrong bytes is asked a bounded number of times, and the file is right all the same."""
+        control, path, output = self.control(), self.file(2_000_000), self.directory / "out"
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        liar = Liar(session, control.sessions[session].manifest["size"])
+        self.addCleanup(liar.stop)
+        control.extra_peers.append(liar.view())
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.assertTrue(1 <= liar.requests <= 2, f"{liar.requests} requests to the liar")
+        self.assertTrue(any("does not verify" in line for line in getter.words), getter.words)
+        self.finish(control, session, seed, getter)
+
+    def test_kill_and_resume(self):
+        """kill -9 in the middle; what was there is verified and kept, a damaged block is fetched again."""
+        control, path, output = self.control(), self.file(2_500_000), self.directory / "out"
+        part = output.with_name("out.part")
+        seed = self.peer(control, "share", path, up="14M")
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("a part", lambda: (getter.value("have") or 0) > 60 or getter.value("done"))
+        self.assertIsNone(getter.value("done"))
+        time.sleep(0.3)
+        getter.process.send_signal(signal.SIGKILL)
+        getter.wait()
+        with control.lock:
+            del control.sessions[session].members[list(control.sessions[session].members)[1]]
+        self.assertFalse(output.exists(), "nothing has the final name yet")
+        claims = part.with_name("out.part.have").read_bytes()[56:]
+        claimed = [i for i in range(153) if claims[i // 8] >> i % 8 & 1]
+        self.assertGreater(len(claimed), 20)
+        with open(part, "r+b") as file:
+            file.seek(claimed[3] * 16384 + 100)
+            file.write(b"damage")
+        again = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: again.value("done"))
+        self.same(path, output)
+        fetched = again.value("direct_bytes")
+        self.finish(control, session, seed, again)
+        missing = 2_500_000 - (len(claimed) - 1) * 16384
+        self.assertLess(again.value("direct_bytes") or fetched or 0, missing + 400_000, "resumed, not begun again")
+        third = self.peer(control, "get", session, "-o", output, "--leave")
+        self.assertEqual(third.wait(), 0, "a complete file is accepted as it is")
+        self.assertTrue(third.value("done"))
+
+    def test_control_plane_away(self):
+        """The control plane dies in the middle: the transfer goes on; it comes back: the session ends in order."""
+        control, path, output = self.control(), self.file(2_000_000), self.directory / "out"
+        seed = self.peer(control, "share", path, up="10M")
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("a beginning", lambda: (getter.value("have") or 0) > 5)
+        control.stop()
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        wait_for("words", lambda: any("cannot reach" in line and "trying again" in line for line in getter.words))
+        control.start()
+        wait_for("done reported", lambda: all(m.status["done"] for m in control.sessions[session].members.values()))
+        self.finish(control, session, seed, getter)
+
+    def test_forgotten_member_joins_again(self):
+        control, path, output = self.control(), self.file(2_000_000), self.directory / "out"
+        seed = self.peer(control, "share", path, up="10M")
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output, "--leave")
+        wait_for("a beginning", lambda: (getter.value("have") or 0) > 5)
+        with control.lock:
+            control.sessions[session].members.clear()
+        self.assertEqual(getter.wait(), 0)
+        self.same(path, output)
+        wait_for("the seed is back", lambda: control.sessions[session].members)
+        seed.process.send_signal(signal.SIGINT)
+        self.assertEqual(seed.wait(), 0)
+        self.assertEqual(control.sessions[session].members, {}, "an interrupted seed leaves")
+
+    def test_refusals(self):
+        """What is wrong is said in a sentence, with the exit status of the manual."""
+        control, path = self.control(), self.file(1000)
+        other = self.directory / "other"
+        other.write_bytes(b"something else")
+        control.extra_peers.append({"member": "../../x", "url": "file:///etc/passwd", "near": True, "have": 1, "done": True})
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        wrong = "0" * 32
+        for arguments, code, words in [
+                (["get", wrong, "-o", other], 1, "knows no session"),
+                (["get", session, "-o", other], 1, "exists and is not the content"),
+                (["share", other, "--session", session], 1, "is not of this file"),
+                (["share", self.directory / "none"], 1, "No such file"),
+                (["get", session, "-o", self.directory / "no" / "such"], 1, "No such file"),
+                (["get", session, "--address", "192.0.2.1", "-o", self.directory / "x"], 1, "192.0.2.1"),
+                (["get", session, "--token", "guess", "-o", self.directory / "y"], 3, "who are you?"),
+                (["get", session, "--up", "fast"], 2, "is not a rate"),
+                (["steal", session], 2, "share FILE")]:
+            peer = self.peer(control, *arguments)
+            self.assertEqual(peer.wait(), code, peer.words)
+            self.assertTrue(any(words in line for line in peer.words), (words, peer.words))
+        self.assertEqual(other.read_bytes(), b"something else")
+        self.finish(control, session, seed)
+
+    def test_siphash(self):
+        """The vector of the SipHash paper, appendix A: the fake PoP's tags are not the program's own."""
+        self.assertEqual(siphash(bytes(range(16)), bytes(range(15)))[::-1].hex(), "a129ca6149be45e5")
 
 
 def main():

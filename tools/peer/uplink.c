@@ -52,7 +52,7 @@ uint32_t
 uplink_take_upload(struct uplink *uplink, uint32_t wanted) {
   uint32_t due = on_wire(smaller(wanted, SEGMENT));
   bool left = pacer_available(&uplink->rest) >= due;
-  struct pacer *pays = left ? &uplink->rest : &uplink->least;
+  const struct pacer *pays = left ? &uplink->rest : &uplink->least;
 
   if (pacer_available(pays) < due)
     return 0;
@@ -60,10 +60,9 @@ uplink_take_upload(struct uplink *uplink, uint32_t wanted) {
   uint32_t payload = smaller(wanted, pacer_available(pays) / SEGMENT_PACKET * SEGMENT);
   if (payload == 0)
     payload = wanted;
-  pacer_charge(pays, on_wire(payload));
-  if (!left) {
-    pacer_charge(&uplink->rest, on_wire(payload));
+  pacer_charge(&uplink->rest, on_wire(payload));
+  pacer_charge(&uplink->least, on_wire(payload));
+  if (!left)
     pacer_charge(&uplink->tree, on_wire(payload));
-  }
   return payload;
 }

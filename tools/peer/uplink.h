@@ -10,7 +10,7 @@
 struct uplink {
   struct pacer tree;  /* at the rate granted by the control plane */
   struct pacer rest;  /* 98 % of the uplink, charged with everything */
-  struct pacer least; /* 2 % of it, for uploads */
+  struct pacer least; /* 2 % of it, charged with uploads: what they may take when trees leave nothing */
 };
 
 void uplink_init(struct uplink *uplink, uint64_t uplink_bps, uint64_t now);

@@ -5,6 +5,7 @@ import base64
 import http.server
 import json
 import secrets
+import socket
 import ssl
 import subprocess
 import threading
@@ -60,7 +61,7 @@ class Session:
 
 
 class Control:
-    """`direct` says which mode members get; `pop` is the fake dataplane (or None)."""
+    """`pop` is the fake dataplane; without one every session is direct. Trees are fed once `receivers` may receive."""
 
     def __init__(self, directory, pop=None, rate_bps=20e6, sync_ms=100):
         self.token, self.pop, self.rate_bps, self.sync_ms = "secret", pop, rate_bps, sync_ms
@@ -68,7 +69,7 @@ class Control:
         self.certificate, key = certificate(directory)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.certificate, key)
-        self.port, self.server = 0, None
+        self.port, self.server, self.connections, self.receivers = 0, None, set(), 0
         self.start()
 
     def start(self):
@@ -80,7 +81,9 @@ class Control:
             def finish_request(self, request, client_address):
                 request.settimeout(10)
                 with control.context.wrap_socket(request, server_side=True) as tls:
+                    control.connections.add(tls)
                     super().finish_request(tls, client_address)
+                    control.connections.discard(tls)
 
             def handle_error(self, request, client_address):
                 pass
@@ -92,6 +95,11 @@ class Control:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     @property
     def url(self):
@@ -122,7 +130,7 @@ class Control:
         member.status, member.seen = {**member.status, **request}, time.monotonic()
         member.bitmap = base64.b64decode(request.get("bitmap", "")) or member.bitmap
         session.sent(member, request.get("sent", []))
-        seeds = self.pop and member.request["seed"]
+        seeds = self.pop and member.request["seed"] and len(self.pop.permitted) > self.receivers
         return 200, {"state": session.state, "mode": "cdn" if self.pop else "direct", "blocks": session.blocks,
                      "send": {"rate_bps": self.rate_bps if seeds else 0, "orders": session.orders(member) if seeds else []},
                      "injected": session.injected, "trees": [],
