@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define COPSE_BURST 32          /* packets a worker takes from a queue at once */
-#define COPSE_COPY_BYTES 512    /* largest frame worth copying into a small mbuf instead of sharing its payload */
+#define COPSE_COPY_BYTES 256    /* largest frame worth copying into a small mbuf instead of sharing its payload */
 #define COPSE_HEADERS_BYTES 128 /* room for Ethernet, VLAN, IPv6, UDP and block header of a copy (98) */
 
 struct copse_pools_config {

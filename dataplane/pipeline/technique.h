@@ -13,9 +13,9 @@ struct copse_technique {
   struct rte_mempool *header;
 };
 
-/* Chooses by the driver's name and its transmit offloads. A port may chain only if it was configured with
- * RTE_ETH_TX_OFFLOAD_MULTI_SEGS; RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE must never be set, payloads are shared. */
-struct copse_technique copse_technique_choose(const char *driver, uint64_t tx_offloads,
-                                              const struct copse_pools *pools);
+/* Chooses by the transmit offloads a port was configured with: it chains only with RTE_ETH_TX_OFFLOAD_MULTI_SEGS.
+ * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE must never be set, payloads are shared. A port without chains (AF_XDP) gets its
+ * copies from the pool of its receive queues, whose memory it sends from without copying again. */
+struct copse_technique copse_technique_choose(uint64_t tx_offloads, const struct copse_pools *pools);
 
 #endif

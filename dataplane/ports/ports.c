@@ -80,7 +80,7 @@ configure(struct copse_port *port, const struct rte_eth_dev_info *info, uint16_t
   status = rte_eth_dev_configure(port->id, port->rx_queues, queues, &conf);
   if (status)
     return copse_fail(error, status, "%s cannot be configured: %s", port->config->device, strerror(-status));
-  port->technique = copse_technique_choose(info->driver_name, conf.txmode.offloads, pools);
+  port->technique = copse_technique_choose(conf.txmode.offloads, pools);
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #define LINKS_MAX (1U << 16)
 #define OBJECTS_MAX (1U << 22)
 #define WORKERS_MAX 64
+#define FAN_OUT_MAX (1U << 14) /* copies may share a payload, whose references are counted in 16 bits */
 #define CATCH_UP_SECONDS 3600
 
 /* Zeroed memory for arrays that workers walk; large pages where the kernel has them. Null when short. */
@@ -37,7 +38,7 @@ valid_config(const struct copse_table_config *config) {
   const struct copse_api_limits *limits = &config->limits;
 
   return limits->labels <= COPSE_LABEL_SLOTS && limits->trees <= OBJECTS_MAX && limits->members <= OBJECTS_MAX &&
-         limits->links <= LINKS_MAX && limits->fan_out <= OBJECTS_MAX && limits->workers >= 1 &&
+         limits->links <= LINKS_MAX && limits->fan_out <= FAN_OUT_MAX && limits->workers >= 1 &&
          limits->workers <= WORKERS_MAX && config->tsc_hz >= 1000000 && config->tsc_hz <= 10000000000ULL &&
          (config->local4.port != 0 || config->local6.port != 0);
 }

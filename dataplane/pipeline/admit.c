@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who sent it, and may they? Nothing is written before the tag is verified, and the replay window only for packets
+ * that pass every other check. */
+#include "pipeline/pipeline.h"
+#include "pipeline/tag.h"
+
+static bool
+is_handshake(const struct copse_packet *packet) {
+  return packet->header->type == COPSE_HELLO || packet->header->type == COPSE_RESPONSE;
+}
+
+static bool
+is_content(const struct copse_packet *packet) {
+  return packet->header->type == COPSE_DATA || packet->header->type == COPSE_PARITY;
+}
+
+/* Label, generation, upstream, type: one line of the table. */
+static enum copse_packet_drop
+look_up(const struct copse_forwarding *table, struct copse_packet *packet) {
+  const uint32_t label = be32toh(packet->header->label), slot = copse_label_slot(label);
+
+  if (slot >= table->limits.labels)
+    return COPSE_DROP_UNKNOWN_LABEL;
+  const struct copse_entry *entry = &table->entries[slot];
+  const uint32_t state = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE);
+  if (state == 0)
+    return COPSE_DROP_UNKNOWN_LABEL;
+  if ((uint8_t)state != copse_label_generation(label))
+    return COPSE_DROP_STALE_LABEL;
+  if (entry->port != packet->source_port || memcmp(entry->address, packet->source, sizeof(entry->address)) != 0)
+    return COPSE_DROP_BAD_UPSTREAM;
+  if (!is_content(packet) && (entry->member == COPSE_SLOT_NONE || !is_handshake(packet)))
+    return COPSE_DROP_BAD_TYPE;
+  packet->entry = entry;
+  packet->member = entry->member;
+  packet->tree = __atomic_load_n(&entry->tree, __ATOMIC_RELAXED);
+  if (packet->tree != COPSE_SLOT_NONE)
+    rte_prefetch0(&table->trees[packet->tree]);
+  if (packet->member != COPSE_SLOT_NONE)
+    rte_prefetch0(&table->replays[packet->member]);
+  return COPSE_PASS;
+}
+
+/* The tree of a packet that has a tag of its label's key. */
+static enum copse_packet_drop
+find_tree(const struct copse_forwarding *table, struct copse_packet *packet, uint64_t now) {
+  const bool from_member = packet->member != COPSE_SLOT_NONE;
+
+  if (from_member && now >= __atomic_load_n(&table->member_states[packet->member].permission_until, __ATOMIC_RELAXED))
+    return COPSE_DROP_NOT_PERMITTED;
+  if (packet->tree != COPSE_SLOT_NONE)
+    packet->fan_out = __atomic_load_n(&table->trees[packet->tree].fan_out, __ATOMIC_ACQUIRE);
+  else
+    packet->fan_out = NULL;
+  if (from_member)
+    return packet->fan_out != NULL && packet->fan_out->root ? COPSE_PASS : COPSE_DROP_NOT_SENDER;
+  return packet->fan_out != NULL ? COPSE_PASS : COPSE_DROP_UNKNOWN_LABEL;
+}
+
+static enum copse_packet_drop
+authenticate(const struct copse_worker *worker, struct copse_packet *packet, uint64_t now) {
+  const struct copse_forwarding *table = worker->table;
+  struct copse_replay *replay;
+  enum copse_packet_drop drop;
+
+  if (copse_tag(packet->header, packet->entry->key) != packet->header->tag)
+    return COPSE_DROP_BAD_TAG;
+  if (packet->header->hop_limit == 0)
+    return COPSE_DROP_HOP_LIMIT;
+  if (is_content(packet) && (drop = find_tree(table, packet, now)) != COPSE_PASS)
+    return drop;
+  replay = packet->member != COPSE_SLOT_NONE ? &table->replays[packet->member] : &table->trees[packet->tree].replay;
+  if (!copse_replay_accept(replay, be64toh(packet->header->sequence), worker->shared))
+    return COPSE_DROP_REPLAY;
+  return COPSE_PASS;
+}
+
+static unsigned
+look_up_all(struct copse_worker *worker, unsigned count) {
+  unsigned passed = 0;
+
+  for (unsigned i = 0; i < count; i++) {
+    struct copse_packet *packet = &worker->packets[i];
+    const enum copse_packet_drop drop = look_up(worker->table, packet);
+    if (unlikely(drop != COPSE_PASS))
+      copse_drop_packet(worker, packet->mbuf, drop);
+    else if (i != passed++)
+      worker->packets[passed - 1] = *packet;
+  }
+  return passed;
+}
+
+static void
+count_admitted(struct copse_worker *worker, const struct copse_packet *packet) {
+  copse_count(&worker->counters->admitted, 1);
+  if (packet->member != COPSE_SLOT_NONE) {
+    copse_count(&worker->members[packet->member].rx_packets, 1);
+    copse_count(&worker->members[packet->member].rx_bytes, packet->l3_bytes);
+  }
+}
+
+unsigned
+copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count, uint64_t now) {
+  unsigned passed = 0;
+
+  count = look_up_all(worker, count);
+  for (unsigned i = 0; i < count; i++) {
+    struct copse_packet *packet = &worker->packets[i];
+    enum copse_packet_drop drop = authenticate(worker, packet, now);
+    if (drop == COPSE_PASS && is_handshake(packet)) {
+      if ((drop = copse_handshake(worker, lane, packet, now)) == COPSE_PASS)
+        continue;
+    }
+    if (unlikely(drop != COPSE_PASS)) {
+      copse_drop_packet(worker, packet->mbuf, drop);
+      continue;
+    }
+    rte_prefetch0(packet->fan_out);
+    rte_prefetch0(packet->fan_out->hop);
+    count_admitted(worker, packet);
+    if (i != passed++)
+      worker->packets[passed - 1] = *packet;
+  }
+  return passed;
+}

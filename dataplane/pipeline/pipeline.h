@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stages of a worker, and what they hand to each other. Data flows one way:
+ *
+ *   receive -> parse -> admit -> meter -> replicate -> transmit
+ *
+ * Each takes a burst of packets and returns how many go on, moved to the front; it counts and frees the others. */
+#ifndef COPSE_PIPELINE_H
+#define COPSE_PIPELINE_H
+
+#include "pipeline/worker.h"
+#include "table/layout.h"
+
+#include <rte_mbuf.h>
+
+#define COPSE_TX_BURST 64 /* frames kept for a port before they are handed over */
+#define COPSE_STOCK 32    /* mbufs taken from a pool at once */
+
+/* No drop: the packet goes on. */
+#define COPSE_PASS COPSE_PACKET_DROP_COUNT
+
+/* One received packet; each stage adds its part. */
+struct copse_packet {
+  struct rte_mbuf *mbuf;
+  /* parse */
+  struct copse_header *header; /* in the mbuf's first segment, as everything before it */
+  uint8_t source[16];          /* v4-mapped */
+  uint16_t source_port;        /* network order */
+  uint16_t l3_offset;
+  uint16_t l3_bytes;       /* of the whole IP packet */
+  uint16_t payload_offset; /* of what follows the block header */
+  uint16_t payload_bytes;
+  bool ipv6;
+  /* admit */
+  const struct copse_entry *entry;
+  const struct copse_fan_out *fan_out;
+  uint32_t tree;   /* slot */
+  uint32_t member; /* slot of the sender, COPSE_SLOT_NONE for a packet from the parent */
+  /* meter */
+  enum copse_colour colour;
+};
+
+/* What a frame waiting for transmission is, for the counters. */
+struct copse_tx_note {
+  uint32_t tree;        /* slot; COPSE_SLOT_NONE: a handshake reply */
+  uint32_t destination; /* index */
+  uint16_t frame_bytes;
+  uint16_t l3_bytes;
+  bool yellow;
+};
+
+/* Mbufs taken from a pool in advance. */
+struct copse_stock {
+  struct rte_mempool *pool;
+  uint32_t length;
+  struct rte_mbuf *mbuf[COPSE_STOCK];
+};
+
+/* A port as one worker uses it. */
+struct copse_lane {
+  struct copse_worker_port config;
+  struct copse_stock headers, copies;
+  uint32_t waiting; /* frames */
+  struct rte_mbuf *frame[COPSE_TX_BURST];
+  struct copse_tx_note note[COPSE_TX_BURST];
+};
+
+/* A next hop that gets a copy of the packet at hand. */
+struct copse_copy {
+  const struct copse_destination *destination;
+  struct copse_lane *lane;
+  uint32_t index; /* of the destination */
+  uint32_t label; /* network order */
+  bool chain;     /* by a header in front of the shared payload */
+};
+
+struct copse_worker {
+  struct copse_worker_config config;
+  const struct copse_forwarding *table;
+  struct copse_worker_counters *counters;
+  struct copse_tree_counters *trees;
+  struct copse_link_counters *links;
+  struct copse_member_counters *members;
+  bool shared;          /* other workers use the same buckets and windows */
+  bool stop;            /* atomic */
+  uint32_t rotation;    /* which next hop comes first; moves on when one went short */
+  uint64_t permission;  /* TSC cycles */
+  uint64_t empty_polls; /* in a row */
+  uint32_t sleep_us;    /* next sleep */
+  struct copse_lane lane[COPSE_PORTS_MAX];
+  struct copse_lane *lane_by_port[COPSE_PORTS_MAX]; /* null: not ours */
+  struct copse_packet packets[COPSE_BURST];
+  struct copse_copy *copies; /* scratch, limits.fan_out of them */
+};
+
+/* rx.c: takes a burst from the lane's queue. Returns the number of frames. */
+unsigned copse_receive(struct copse_worker *worker, const struct copse_lane *lane, struct rte_mbuf **frames);
+/* parse.c: checks all that needs no table. */
+unsigned copse_parse(struct copse_worker *worker, struct rte_mbuf **frames, unsigned count);
+/* admit.c: label, upstream, tag, hop limit, permission, replay; answers handshakes through `lane`. */
+unsigned copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count, uint64_t now);
+/* meter.c: allowance and colour. */
+unsigned copse_meter(struct copse_worker *worker, unsigned count, uint64_t now);
+/* replicate.c: chooses the next hops that get a copy, and makes the copies. */
+void copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now);
+/* copy.c: makes `count` copies of worker->copies and queues them; the packet's mbuf is gone afterwards. */
+void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count, uint64_t sequence);
+/* transmit.c: queues a frame, and hands a lane's frames over. */
+void copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbuf *frame,
+                 struct copse_tx_note note);
+void copse_transmit(struct copse_worker *worker, struct copse_lane *lane);
+
+/* handshake.c: answers an authenticated HELLO or RESPONSE. Returns COPSE_PASS when a reply is queued, else why not. */
+enum copse_packet_drop copse_handshake(struct copse_worker *worker, struct copse_lane *lane,
+                                       struct copse_packet *packet, uint64_t now);
+
+/* Counts and frees a packet that goes no further. */
+static inline void
+copse_drop_packet(struct copse_worker *worker, struct rte_mbuf *mbuf, enum copse_packet_drop reason) {
+  copse_count(&worker->counters->packet_drops[reason], 1);
+  rte_pktmbuf_free(mbuf);
+}
+
+/* Counts copies of a tree's packet that are not sent. */
+static inline void
+copse_drop_copies(struct copse_worker *worker, uint32_t tree, enum copse_copy_drop reason, uint64_t copies) {
+  copse_count(&worker->counters->copy_drops[reason], copies);
+  copse_count(&worker->trees[tree].copy_drops[reason], copies);
+}
+
+/* The same for one copy, which a link's counters may have to know. */
+static inline void
+copse_drop_copy(struct copse_worker *worker, uint32_t tree, uint32_t destination, bool yellow,
+                enum copse_copy_drop reason) {
+  copse_drop_copies(worker, tree, reason, 1);
+  if (destination < worker->table->limits.links) {
+    copse_count(&worker->links[destination].drops, 1);
+    copse_count(&worker->links[destination].yellow_drops, yellow);
+  }
+}
+
+/* Makes the first segment ours alone, so that it may be written. Returns false, with the packet as it was, if there is
+ * no memory for that. */
+static inline bool
+copse_own(struct copse_worker *worker, struct copse_packet *packet) {
+  struct rte_mbuf *copy;
+
+  if (likely(rte_mbuf_refcnt_read(packet->mbuf) == 1 && RTE_MBUF_DIRECT(packet->mbuf)))
+    return true;
+  if ((copy = rte_pktmbuf_copy(packet->mbuf, worker->config.receive, 0, UINT32_MAX)) == NULL)
+    return false;
+  rte_pktmbuf_free(packet->mbuf);
+  packet->mbuf = copy;
+  packet->header = rte_pktmbuf_mtod_offset(copy, struct copse_header *, packet->payload_offset - COPSE_HEADER_BYTES);
+  return true;
+}
+
+#endif

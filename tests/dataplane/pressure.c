@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rates, allowances, budgets; and what happens when neighbours, buffers or rings are missing. */
+#include "harness.h"
+
+#include <pthread.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <unistd.h>
+
+TestSuite(pressure, .init = harness_start, .fini = harness_stop);
+
+#define COPY_BYTES (20 + 8 + 32 + COPSE_SYMBOL_BYTES) /* IPv4 */
+
+static void
+drain(void) {
+  static struct frame frame;
+
+  for (uint32_t port = 0; port < PORTS; port++)
+    while (collect(port, &frame))
+      ;
+}
+
+/* Tree 0, with the rates given, over link 0 to nobody else; member 1 sends. */
+static void
+plant(uint64_t committed, uint64_t peak, uint32_t charged_edges, uint64_t link_bps) {
+  const struct copse_api_hop hops[] = {{COPSE_HOP_LINK, 0, 0x10001, 0}};
+  struct copse_api_tree api = tree(0, 0xabc);
+
+  api.committed_bps = committed;
+  api.peak_bps = peak;
+  api.burst_us = 900;
+  api.charged_edges = charged_edges;
+  add_usual_link(0, link_bps);
+  add_proven_member(1, 0);
+  add_tree(&batch, api, hops, 1);
+  commit();
+}
+
+/* Packets evenly over `seconds`. */
+static void
+load(unsigned packets, double seconds) {
+  static uint64_t sequence;
+
+  for (unsigned i = 0; i < packets; i++) {
+    now += (uint64_t)(seconds * SECOND / packets);
+    grant(1, now + SECOND);
+    const struct frame_spec in = from_member(1, ++sequence);
+    send_frame(&in);
+    if (i % 512 == 0)
+      drain();
+  }
+  drain();
+}
+
+Test(pressure, two_rates_colour_and_bound_a_tree) {
+  plant(8000000, 12000000, 0, 0);
+  load(20000, 10); /* 21 Mbit/s */
+  const struct copse_tree_counters *counted = tree_counters(0);
+  const double green = (double)counted->green * COPY_BYTES * 8 / 10,
+               all = green + (double)counted->yellow * COPY_BYTES * 0.8;
+  cr_assert(le(dbl, green, 8000000 + COPY_BYTES));
+  cr_assert(ge(dbl, green, 8000000 * 0.99)); /* what is red is not there to be green */
+  cr_assert(le(dbl, all, 12000000 + COPY_BYTES));
+  cr_assert(ge(dbl, all, 12000000 * 0.995));
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_RED), 20000 - counted->green - counted->yellow));
+  cr_assert(eq(u64, counted->packets, 20000));
+}
+
+Test(pressure, colours_are_marked) {
+  static struct frame frame;
+
+  plant(8000, 8000000, 0, 0); /* one packet is green, then yellow */
+  const struct frame_spec first = from_member(1, 1), second = from_member(1, 2);
+  send_frame(&first);
+  now += SECOND / 100;
+  send_frame(&second);
+  cr_assert(collect(0, &frame));
+  cr_assert(eq(uint, frame.bytes[15], 10 << 2));
+  struct frame_spec copy = copy_to_link(0, &second, 0x10001, TEST_SEQUENCE_BASE + 1, 0x40);
+  copy.dscp = 12;
+  expect(0, &copy);
+}
+
+Test(pressure, the_allowance_stops_a_charged_tree) {
+  plant(0, 0, 3, 0);
+  load(10, 1);
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_ALLOWANCE), 10), "nothing prepaid");
+  add_allowance(&batch, 0, 3 * COPY_BYTES * 5 + 3);
+  commit();
+  load(10, 1);
+  cr_assert(eq(u64, counters()->copies_sent, 5));
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_ALLOWANCE), 15));
+  cr_assert(eq(u64, copse_table_forwarding(table)->tree_states[0].charged_bytes, 3 * COPY_BYTES * 5));
+  add_allowance(&batch, 0, 3 * COPY_BYTES * 5 + 3); /* said again: nothing changes */
+  commit();
+  load(1, 1);
+  cr_assert(eq(u64, counters()->copies_sent, 5));
+  add_allowance(&batch, 0, 3 * COPY_BYTES * 6);
+  commit();
+  load(2, 1);
+  cr_assert(eq(u64, counters()->copies_sent, 6));
+}
+
+Test(pressure, red_packets_are_not_charged) {
+  plant(0, 8000, 1, 0);
+  add_allowance(&batch, 0, 1000000);
+  commit();
+  load(100, 0.001);
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_RED), 99));
+  cr_assert(eq(u64, copse_table_forwarding(table)->tree_states[0].charged_bytes, COPY_BYTES));
+}
+
+Test(pressure, a_link_budget_bounds_all_trees_and_spares_green) {
+  struct copse_api_link wide = {
+    .slot = 0, .burst_us = 10000, .budget_bps = 8000000, .remote = ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT), .name = "wide"};
+
+  plant(4000000, 100000000, 0, 0);
+  builder_add(&batch, COPSE_API_LINK_SET, &wide, sizeof(wide), NULL, 0); /* room for four packets in either half */
+  commit();
+  load(20000, 10); /* 21 Mbit/s offered: 4 green, 17 yellow, for a link of 8 */
+  const struct copse_link_counters *link = &copse_link_counters(copse_table_shm(table), 0)[0];
+  const double sent = (double)link->bytes * 8 / 10;
+  cr_assert(le(dbl, sent, 8000000 + COPY_BYTES));
+  cr_assert(ge(dbl, sent, 8000000 * 0.985));
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_LINK_BUDGET), link->drops));
+  cr_assert(le(u64, link->drops - link->yellow_drops, tree_counters(0)->green / 100), "green is spared");
+  cr_assert(gt(u64, link->yellow_drops, 10000));
+}
+
+Test(pressure, a_slow_member_slows_only_itself) {
+  const struct copse_api_hop hops[] = {{COPSE_HOP_MEMBER, 2, 0xa002, 0}, {COPSE_HOP_MEMBER, 3, 0xa003, 0}};
+  struct copse_api_member slow = usual_member(2, COPSE_SLOT_NONE);
+
+  add_proven_member(1, 0);
+  add_proven_member(3, COPSE_SLOT_NONE);
+  slow.egress_bps = 1000000;
+  add_member(&batch, &slow);
+  add_tree(&batch, tree(0, 0xabc), hops, 2);
+  commit();
+  for (int i = 0; i < 10; i++) {
+    grant(2, now + 2 * SECOND);
+    grant(3, now + 2 * SECOND);
+    load(1000, 1);
+  }
+  const struct copse_member_counters *members = copse_member_counters(copse_table_shm(table), 0);
+  cr_assert(eq(u64, members[3].tx_packets, 10000));
+  cr_assert(le(dbl, (double)members[2].tx_bytes * 8, 10000000 + COPY_BYTES * 8));
+  cr_assert(ge(dbl, (double)members[2].tx_bytes * 8, 9900000));
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_MEMBER_RATE), 10000 - members[2].tx_packets));
+}
+
+Test(pressure, neighbours_come_and_go) {
+  const struct copse_adjacency gone = {.resolved = false};
+
+  plant(0, 0, 0, 0);
+  copse_table_adjacency(table, ipv4(10, 0, 0, 2, 0).address, &gone);
+  load(3, 1);
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_NEIGHBOUR), 3));
+  commit(); /* resolves again */
+  load(3, 1);
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_NEIGHBOUR), 3));
+  cr_assert(eq(u64, counters()->copies_sent, 3));
+}
+
+Test(pressure, a_port_that_is_not_ours) {
+  const struct copse_adjacency elsewhere = {true, 9, 0, {2}, {2}};
+
+  plant(0, 0, 0, 0);
+  copse_table_adjacency(table, ipv4(10, 0, 0, 2, 0).address, &elsewhere);
+  load(3, 1);
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_TX_FULL), 3));
+}
+
+/* ---- shortage ---- */
+
+/* Tree 0 to links 0 and 2, and to all members but 1. */
+static void
+plant_wide(void) {
+  struct copse_api_hop hops[33] = {{COPSE_HOP_LINK, 0, 0x10001, 0}, {COPSE_HOP_LINK, 2, 0x30001, 0}};
+  uint32_t count = 2;
+
+  add_usual_link(0, 0);
+  add_usual_link(2, 0);
+  for (uint32_t slot = 0; slot < 32; slot++) {
+    add_proven_member(slot, 0);
+    if (slot != 1)
+      hops[count++] = (struct copse_api_hop){COPSE_HOP_MEMBER, slot, 0xa000 + slot, 0};
+  }
+  add_tree(&batch, tree(0, 0xabc), hops, count);
+  commit();
+}
+
+static uint32_t
+take_all(struct rte_mempool *pool, struct rte_mbuf **taken, uint32_t leave) {
+  uint32_t count = 0;
+
+  while (rte_mempool_avail_count(pool) > leave && (taken[count] = rte_pktmbuf_alloc(pool)) != NULL)
+    count++;
+  return count;
+}
+
+Test(pressure, empty_pools_cost_copies_not_packets) {
+  static struct rte_mbuf *headers[20000], *copies[20000], *receive[20000], *waiting[64];
+  static struct frame frame;
+  uint32_t taken[3], reached[32] = {0};
+
+  plant_wide();
+  taken[0] = take_all(pools.header, headers, 5);
+  taken[1] = take_all(pools.copy, copies, 5);
+  for (uint64_t i = 0; i < 64; i++) {
+    struct frame_spec in = from_member(1, i);
+    in.payload_bytes = i % 2 ? 100 : 1261;
+    frame_build(&frame, &in);
+    waiting[i] = mbuf_of(&frame, i % 3 ? 0 : 200);
+  }
+  taken[2] = take_all(pools.receive, receive, 5);
+  for (int i = 0; i < 64; i++) {
+    inject_mbuf(0, waiting[i]);
+    run_once();
+    assert_conservation();
+    while (collect(0, &frame))
+      if (frame.bytes[5] >= 0xa0)
+        reached[frame.bytes[5] - 0xa0]++;
+    drain();
+  }
+  cr_assert(eq(u64, counters()->admitted, 64));
+  cr_assert(eq(u64, counters()->copies_due, 64 * 33));
+  cr_assert(gt(u64, copy_drops(COPSE_DROP_NO_BUFFER), 500));
+  cr_assert(gt(u64, counters()->copies_sent, 64));
+  for (uint32_t slot = 0; slot < 16; slot++)
+    cr_assert(slot == 1 || reached[slot] > 0, "member %u starved", slot);
+  rte_pktmbuf_free_bulk(headers, taken[0]);
+  rte_pktmbuf_free_bulk(copies, taken[1]);
+  rte_pktmbuf_free_bulk(receive, taken[2]);
+}
+
+Test(pressure, a_shared_packet_without_memory_to_own_it) {
+  static struct rte_mbuf *receive[20000];
+  struct frame frame;
+  struct rte_mbuf *mbuf;
+
+  plant_wide();
+  const struct frame_spec in = from_member(1, 5), hello = from_member(2, 5);
+  frame_build(&frame, &in);
+  mbuf = mbuf_of(&frame, 0);
+  rte_pktmbuf_refcnt_update(mbuf, 1);
+  const uint32_t taken = take_all(pools.receive, receive, 0);
+  inject_mbuf(0, mbuf);
+  run_once();
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_BUFFER), 33));
+  /* A handshake that cannot be answered says so. */
+  struct frame_spec request = hello;
+  request.type = COPSE_HELLO;
+  request.payload_bytes = COPSE_HELLO_PAYLOAD_BYTES;
+  frame_build(&frame, &request);
+  memcpy(rte_pktmbuf_mtod(mbuf, void *), frame.bytes, frame.length);
+  mbuf->pkt_len = mbuf->data_len = (uint16_t)frame.length;
+  rte_pktmbuf_refcnt_update(mbuf, 1);
+  inject_mbuf(0, mbuf);
+  run_once();
+  cr_assert(eq(u64, packet_drops(COPSE_DROP_REPLY_FAILED), 1));
+  rte_pktmbuf_free(mbuf);
+  rte_pktmbuf_free_bulk(receive, taken);
+  expect_nothing();
+}
+
+static void
+start_narrow(void) {
+  harness_tx_frames = 16;
+  harness_start();
+}
+
+TestSuite(full, .init = start_narrow, .fini = harness_stop);
+
+Test(full, a_full_ring_drops_and_counts) {
+  plant_wide();
+  for (uint64_t i = 0; i < 10; i++) {
+    const struct frame_spec in = from_member(1, i);
+    send_frame(&in); /* 16 frames fit each port, nothing is taken */
+  }
+  assert_conservation();
+  cr_assert(eq(u64, counters()->copies_sent, 16 + 16 + 10));
+  cr_assert(eq(u64, copy_drops(COPSE_DROP_TX_FULL), 330 - 42));
+  const struct copse_link_counters *links = copse_link_counters(copse_table_shm(table), 0);
+  cr_assert(eq(u64, links[0].packets + links[0].drops, 10));
+}
+
+Test(full, nobody_starves) {
+  static struct frame frame;
+  uint32_t reached[32] = {0};
+
+  plant_wide();
+  for (uint64_t i = 0; i < 200; i++) {
+    const struct frame_spec in = from_member(1, i);
+    send_frame(&in);
+    for (uint32_t port = 0; port < PORTS; port++)
+      for (int taken = 0; taken < 8 && collect(port, &frame); taken++)
+        if (frame.bytes[5] >= 0xa0)
+          reached[frame.bytes[5] - 0xa0]++;
+  }
+  for (uint32_t slot = 0; slot < 32; slot++)
+    cr_assert(slot == 1 || reached[slot] >= 20, "member %u: %u of 200", slot, reached[slot]);
+}
+
+Test(full, a_reply_without_room) {
+  struct frame_spec hello = from_member(1, 1);
+
+  plant_wide();
+  for (uint64_t i = 0; i < 20; i++) {
+    hello = from_member(1, 1 + i);
+    hello.type = COPSE_HELLO;
+    hello.payload_bytes = COPSE_HELLO_PAYLOAD_BYTES;
+    send_frame(&hello);
+  }
+  cr_assert(eq(u64, counters()->handshakes, 16));
+  cr_assert(eq(u64, packet_drops(COPSE_DROP_REPLY_FAILED), 4));
+}
+
+Test(full, a_port_that_is_down) {
+  plant_wide();
+  cr_assert(ne(ptr, freopen("/dev/null", "w", stderr), NULL)); /* ethdev dumps its stack for a stopped port */
+  rte_eth_dev_stop(2);
+  const struct frame_spec in = from_member(1, 1);
+  send_frame(&in);
+  cr_assert(ge(u64, copse_link_counters(copse_table_shm(table), 0)[2].drops, 1));
+  assert_conservation();
+  rte_eth_dev_start(2);
+}
+
+/* ---- the table changes under traffic ---- */
+
+Test(pressure, a_thousand_swaps_lose_nothing) {
+  static struct frame frame;
+  const struct copse_api_hop hops[] = {
+    {COPSE_HOP_LINK, 0, 0x10001, 0}, {COPSE_HOP_LINK, 2, 0x30001, 0}, {COPSE_HOP_MEMBER, 2, 0xa002, 0}};
+  uint64_t sequence = 0;
+
+  plant(0, 0, 0, 0);
+  add_usual_link(2, 0);
+  add_proven_member(2, COPSE_SLOT_NONE);
+  for (uint32_t swap = 0; swap < 1000; swap++) {
+    /* Another number of hops each time, and another tree comes and goes in the same batch. */
+    add_tree(&batch, tree(0, 0xabc), hops + swap % 2, 2);
+    add_tree(&batch, tree(1, 0x10000 + swap), hops, 3);
+    if (swap > 0)
+      add_slot(&batch, COPSE_API_TREE_REMOVE, 2 + (swap - 1) % 2);
+    add_tree(&batch, tree(2 + swap % 2, 0x20000 + swap), hops, 1);
+    commit();
+    for (int i = 0; i < 3; i++) {
+      const struct frame_spec in = from_member(1, ++sequence);
+      frame_build(&frame, &in);
+      inject(0, &frame, 0);
+    }
+    run_once();
+    cr_assert(eq(u64, counters()->applied_generation, copse_table_shm(table)->generation));
+    copse_table_maintain(table, now);
+    drain();
+  }
+  cr_assert(eq(u64, counters()->admitted, 3000));
+  cr_assert(eq(u64, counters()->copies_due, 6000));
+  cr_assert(eq(u64, counters()->copies_sent, 6000));
+}
+
+static void *
+run_worker(void *argument) {
+  copse_worker_run(argument);
+  return NULL;
+}
+
+/* A real second thread: what is read while it is replaced must stay whole. */
+Test(pressure, swaps_beside_a_running_worker) {
+  const struct copse_api_hop hops[] = {
+    {COPSE_HOP_LINK, 0, 0x10001, 0}, {COPSE_HOP_LINK, 2, 0x30001, 0}, {COPSE_HOP_MEMBER, 2, 0xa002, 0}};
+  struct copse_api_member churn = usual_member(9, COPSE_SLOT_NONE);
+  static struct frame frame;
+  const uint64_t packets = 3000;
+  uint64_t sent = 0, copies = 0;
+  pthread_t thread;
+
+  plant(0, 0, 0, 0);
+  add_usual_link(2, 0);
+  add_proven_member(2, COPSE_SLOT_NONE);
+  grant(1, UINT64_MAX);
+  grant(2, UINT64_MAX);
+  add_tree(&batch, tree(0, 0xabc), hops, 3);
+  commit();
+  cr_assert(eq(int, pthread_create(&thread, NULL, run_worker, worker), 0));
+  for (uint32_t swap = 0; sent < packets; swap++) {
+    for (int i = 0; i < 4; i++) {
+      const struct frame_spec in = from_member(1, ++sent);
+      frame_build(&frame, &in);
+      inject(0, &frame, 0);
+    }
+    add_tree(&batch, tree(0, 0xabc), hops + swap % 2, 2 + (swap % 2 ? 0 : 1));
+    churn.id = 0x9000 + swap % 3;
+    add_member(&batch, &churn);
+    commit();
+    copse_table_maintain(table, now);
+    for (uint32_t port = 0; port < PORTS; port++)
+      while (collect(port, &frame))
+        copies++;
+  }
+  for (int wait = 0; wait < 5000 && __atomic_load_n(&counters()->admitted, __ATOMIC_RELAXED) < packets; wait++)
+    usleep(1000);
+  copse_worker_stop(worker);
+  pthread_join(thread, NULL);
+  for (uint32_t port = 0; port < PORTS; port++)
+    while (collect(port, &frame))
+      copies++;
+  cr_assert(eq(u64, counters()->admitted, packets));
+  cr_assert(eq(u64, counters()->copies_sent, counters()->copies_due));
+  cr_assert(eq(u64, copies, counters()->copies_sent));
+}
+
+/* ---- several workers ---- */
+
+static void
+start_shared(void) {
+  harness_workers = 2;
+  harness_start();
+}
+
+TestSuite(shared, .init = start_shared, .fini = harness_stop);
+
+Test(shared, the_same_bounds_with_compare_and_swap) {
+  plant(4000000, 8000000, 2, 6000000);
+  add_allowance(&batch, 0, 2 * COPY_BYTES * 6000);
+  commit();
+  load(20000, 10);
+  cr_assert(eq(u64, copse_table_forwarding(table)->tree_states[0].charged_bytes,
+               2 * COPY_BYTES * (tree_counters(0)->green + tree_counters(0)->yellow)));
+  cr_assert(le(u64, tree_counters(0)->green + tree_counters(0)->yellow, 6000));
+  cr_assert(gt(u64, copy_drops(COPSE_DROP_NO_ALLOWANCE), 1));
+  cr_assert(gt(u64, copy_drops(COPSE_DROP_RED), 1));
+  cr_assert(gt(u64, copy_drops(COPSE_DROP_LINK_BUDGET), 1));
+}
+
+Test(pressure, bad_worker_configurations_are_refused) {
+  struct copse_worker_config config = {.table = table, .receive = pools.receive, .permission_s = 60, .worker = 1};
+
+  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "a worker beyond the limit");
+  config.worker = 0;
+  config.permission_s = 0;
+  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "no permission time");
+  config.permission_s = 1;
+  config.ports = 2;
+  config.port[0].technique.copy = config.port[1].technique.copy = pools.copy;
+  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "one port twice");
+  config.ports = 1;
+  config.idle = COPSE_IDLE_ADAPTIVE;
+  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "no sleep time");
+}
+
+Test(pressure, an_idle_worker_sleeps) {
+  struct copse_worker_config config = {.table = table, .receive = pools.receive, .permission_s = 60};
+  struct copse_worker *idle;
+  pthread_t thread;
+
+  config.idle = COPSE_IDLE_ADAPTIVE;
+  config.idle_polls = 10;
+  config.idle_sleep_us = 1000;
+  copse_worker_destroy(worker);
+  idle = copse_worker_create(&config);
+  cr_assert(eq(int, pthread_create(&thread, NULL, run_worker, idle), 0));
+  for (int wait = 0; wait < 5000 && __atomic_load_n(&counters()->sleeps, __ATOMIC_RELAXED) < 20; wait++)
+    usleep(1000);
+  plant(0, 0, 0, 0); /* the table changes without waiting for it */
+  copse_worker_stop(idle);
+  pthread_join(thread, NULL);
+  cr_assert(ge(u64, counters()->sleeps, 20));
+  cr_assert(le(u64, counters()->polls, counters()->sleeps + 12));
+  worker = idle;
+}
