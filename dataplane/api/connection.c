@@ -146,12 +146,14 @@ static void on_event(evutil_socket_t fd, short what, void *argument);
 /* Waits for room while there is something to send, else for more to read; with patience only for what has begun. */
 static bool
 wait_more(struct copse_api_connection *connection) {
+  const unsigned patience_ms = connection->server->patience_ms;
+  const struct timeval patience = {patience_ms / 1000, (suseconds_t)(patience_ms % 1000) * 1000};
   bool sending = connection->out.size > 0;
 
   if (event_assign(connection->event, event_get_base(connection->event), connection->fd, sending ? EV_WRITE : EV_READ,
                    on_event, connection) != 0)
     return false;
-  return event_add(connection->event, sending || connection->in.size ? &connection->patience : NULL) == 0;
+  return event_add(connection->event, sending || connection->in.size ? &patience : NULL) == 0;
 }
 
 static void
@@ -171,18 +173,13 @@ on_event(evutil_socket_t fd, short what, void *argument) {
 }
 
 struct copse_api_connection *
-copse_api_connection_open(struct event_base *base, struct copse_table *table, int fd, unsigned patience_ms,
-                          struct copse_api_connections *list) {
+copse_api_connection_open(const struct copse_api_server_config *server, int fd, struct copse_api_connections *list) {
   struct copse_api_connection *connection = calloc(1, sizeof(*connection));
 
   if (!connection)
     goto fail;
-  *connection =
-    (struct copse_api_connection){.table = table,
-                                  .fd = fd,
-                                  .passed_fd = -1,
-                                  .patience = {patience_ms / 1000, (suseconds_t)(patience_ms % 1000) * 1000}};
-  connection->event = event_new(base, fd, EV_READ, on_event, connection);
+  *connection = (struct copse_api_connection){.server = server, .fd = fd, .passed_fd = -1};
+  connection->event = event_new(server->base, fd, EV_READ, on_event, connection);
   if (!connection->event || event_add(connection->event, NULL) != 0)
     goto fail;
   LIST_INSERT_HEAD(list, connection, link);

@@ -14,7 +14,7 @@ struct copse_api_buffer {
 
 struct copse_api_connection {
   LIST_ENTRY(copse_api_connection) link;
-  struct copse_table *table;
+  const struct copse_api_server_config *server;
   struct event *event;
   int fd;
   bool greeted;
@@ -22,14 +22,13 @@ struct copse_api_connection {
   int passed_fd; /* goes with the first byte of `out`, or -1 */
   struct copse_api_buffer in, out;
   size_t sent; /* of `out` */
-  struct timeval patience;
 };
 
 LIST_HEAD(copse_api_connections, copse_api_connection);
 
-/* Takes the descriptor over, also on failure. Null when memory is short. */
-struct copse_api_connection *copse_api_connection_open(struct event_base *base, struct copse_table *table, int fd,
-                                                       unsigned patience_ms, struct copse_api_connections *list);
+/* Takes the descriptor over, also on failure. `server` outlives the connection. Null when memory is short. */
+struct copse_api_connection *copse_api_connection_open(const struct copse_api_server_config *server, int fd,
+                                                       struct copse_api_connections *list);
 void copse_api_connection_close(struct copse_api_connection *connection);
 
 /* Handles the one complete frame in `in`: appends the answer to `out`, or sets `ending`. */

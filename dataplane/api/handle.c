@@ -32,7 +32,7 @@ answer_failure(struct copse_api_connection *connection, const struct copse_api_h
                const char *format, va_list arguments) {
   struct copse_api_result result = {
     .status = status,
-    .generation = copse_table_shm(connection->table)->generation,
+    .generation = copse_table_shm(connection->server->table)->generation,
   };
 
   vsnprintf(result.text, sizeof(result.text), format, arguments);
@@ -52,7 +52,7 @@ copse_api_refuse(struct copse_api_connection *connection, const struct copse_api
 
 static void
 handle_hello(struct copse_api_connection *connection, const struct copse_api_header *request) {
-  const struct copse_shm *shm = copse_table_shm(connection->table);
+  const struct copse_shm *shm = copse_table_shm(connection->server->table);
   const struct copse_api_hello hello = {
     .instance = shm->instance,
     .generation = shm->generation,
@@ -65,7 +65,7 @@ handle_hello(struct copse_api_connection *connection, const struct copse_api_hea
     copse_api_refuse(connection, request, -EALREADY, "HELLO comes once, as the first request");
     return;
   }
-  fd = copse_table_shm_fd(connection->table);
+  fd = copse_table_shm_fd(connection->server->table);
   if (fd < 0) {
     copse_api_refuse(connection, request, fd, "no descriptor of the counters can be had: %s", strerror(-fd));
     return;
@@ -79,8 +79,10 @@ static void
 handle_batch(struct copse_api_connection *connection, const struct copse_api_header *request) {
   struct copse_api_result result = {.status = 0};
 
-  copse_table_batch(connection->table, connection->in.bytes + sizeof(*request), request->length - sizeof(*request),
-                    &result);
+  if (copse_table_batch(connection->server->table, connection->in.bytes + sizeof(*request),
+                        request->length - sizeof(*request), &result) == 0 &&
+      connection->server->applied)
+    connection->server->applied(connection->server->context);
   answer(connection, request, &result, sizeof(result));
 }
 
@@ -88,7 +90,7 @@ static void
 handle_dump(struct copse_api_connection *connection, const struct copse_api_header *request) {
   void *body = NULL;
   size_t bytes = 0;
-  int status = copse_table_dump(connection->table, &body, &bytes);
+  int status = copse_table_dump(connection->server->table, &body, &bytes);
 
   if (status == 0 && bytes <= COPSE_API_FRAME_MAX - sizeof(*request))
     answer(connection, request, body, bytes);

@@ -12,13 +12,11 @@
 #define BACKLOG 16
 
 struct copse_api_server {
-  struct event_base *base;
-  struct copse_table *table;
+  struct copse_api_server_config config;
   struct event *event;
   struct sockaddr_un address;
   int fd;
   bool bound;
-  unsigned patience_ms;
   struct copse_api_connections connections;
 };
 
@@ -42,7 +40,7 @@ on_client(evutil_socket_t unused, short what, void *argument) {
   if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
     /* The client stays in the backlog; without a pause the loop would spin on it. */
     copse_log(COPSE_LOG_WARNING, "API: cannot accept a client: %s", strerror(errno));
-    event_assign(server->event, server->base, -1, EV_TIMEOUT, on_client, server);
+    event_assign(server->event, server->config.base, -1, EV_TIMEOUT, on_client, server);
     event_add(server->event, &pause);
     return;
   }
@@ -50,16 +48,17 @@ on_client(evutil_socket_t unused, short what, void *argument) {
     copse_log(COPSE_LOG_WARNING, "API: there are %d clients already, one more is refused", COPSE_API_CLIENTS_MAX);
     close(fd);
   } else if (fd >= 0) {
-    copse_api_connection_open(server->base, server->table, fd, server->patience_ms, &server->connections);
+    copse_api_connection_open(&server->config, fd, &server->connections);
   }
   if (what & EV_TIMEOUT) {
-    event_assign(server->event, server->base, server->fd, EV_READ | EV_PERSIST, on_client, server);
+    event_assign(server->event, server->config.base, server->fd, EV_READ | EV_PERSIST, on_client, server);
     event_add(server->event, NULL);
   }
 }
 
 static int
-listen_on(struct copse_api_server *server, const char *path, struct copse_error *error) {
+listen_on(struct copse_api_server *server, struct copse_error *error) {
+  const char *path = server->config.path;
   mode_t before;
   int status;
 
@@ -83,21 +82,20 @@ listen_on(struct copse_api_server *server, const char *path, struct copse_error 
 }
 
 struct copse_api_server *
-copse_api_server_create(struct event_base *base, const char *path, struct copse_table *table, unsigned patience_ms,
-                        struct copse_error *error) {
+copse_api_server_create(const struct copse_api_server_config *config, struct copse_error *error) {
   struct copse_api_server *server = calloc(1, sizeof(*server));
 
   if (!server) {
     copse_fail(error, -ENOMEM, "not enough memory for the API socket");
     return NULL;
   }
-  *server = (struct copse_api_server){.base = base, .table = table, .fd = -1, .patience_ms = patience_ms};
+  *server = (struct copse_api_server){.config = *config, .fd = -1};
   LIST_INIT(&server->connections);
-  if (listen_on(server, path, error) != 0) {
+  if (listen_on(server, error) != 0) {
     copse_api_server_destroy(server);
     return NULL;
   }
-  server->event = event_new(base, server->fd, EV_READ | EV_PERSIST, on_client, server);
+  server->event = event_new(config->base, server->fd, EV_READ | EV_PERSIST, on_client, server);
   if (!server->event || event_add(server->event, NULL) != 0) {
     copse_fail(error, -ENOMEM, "not enough memory for the API socket");
     copse_api_server_destroy(server);

@@ -20,13 +20,22 @@ int copse_api_lock(const char *path, struct copse_error *error);
 /* Removes the lock's file and releases it. */
 void copse_api_unlock(const char *path, int lock);
 
+struct copse_api_server_config {
+  struct event_base *base;
+  const char *path;
+  struct copse_table *table;
+  unsigned patience_ms;
+  void (*applied)(void *context); /* called after every batch that changed the table, may be null */
+  void *context;
+};
+
 struct copse_api_server;
 
-/* Listens on `path` with mode 0600, replacing a socket that a dead process left. The caller holds the lock. `base` and
- * `table` outlive the server. A client that for `patience_ms` does not go on with a frame, or does not take its
- * answer, is closed. Null with a sentence. */
-struct copse_api_server *copse_api_server_create(struct event_base *base, const char *path, struct copse_table *table,
-                                                 unsigned patience_ms, struct copse_error *error);
+/* Listens on `path` with mode 0600, replacing a socket that a dead process left. The caller holds the lock. What the
+ * configuration points to outlives the server. A client that for `patience_ms` does not go on with a frame, or does not
+ * take its answer, is closed. Null with a sentence. */
+struct copse_api_server *copse_api_server_create(const struct copse_api_server_config *config,
+                                                 struct copse_error *error);
 /* Closes every client, removes the socket. */
 void copse_api_server_destroy(struct copse_api_server *server);
 

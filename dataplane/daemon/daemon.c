@@ -75,6 +75,14 @@ on_tick(evutil_socket_t fd, short what, void *argument) {
   feed_watchdog(daemon, now);
 }
 
+/* New addresses are looked up at once, not with the next tick. */
+static void
+on_batch(void *context) {
+  struct copse_daemon *daemon = context;
+
+  copse_resolver_tick(daemon->resolver, now_ns());
+}
+
 static void
 on_end(evutil_socket_t signal, short what, void *argument) {
   struct copse_daemon *daemon = argument;
@@ -236,8 +244,13 @@ start_control(struct copse_daemon *daemon, struct copse_error *error) {
     return status;
   copse_report_init(&daemon->report, copse_table_shm(daemon->table), copse_log);
   daemon->watchdog_ns = copse_watchdog_us() * 1000;
-  daemon->api =
-    copse_api_server_create(daemon->base, daemon->config->api_socket, daemon->table, COPSE_API_PATIENCE_MS, error);
+  daemon->api = copse_api_server_create(&(struct copse_api_server_config){.base = daemon->base,
+                                                                          .path = daemon->config->api_socket,
+                                                                          .table = daemon->table,
+                                                                          .patience_ms = COPSE_API_PATIENCE_MS,
+                                                                          .applied = on_batch,
+                                                                          .context = daemon},
+                                        error);
   return daemon->api ? 0 : -EIO;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "neighbour/internal.h"
 
-#include <arpa/inet.h>
-#include <copse/log.h>
 #include <search.h>
 #include <stdlib.h>
 
@@ -12,16 +10,6 @@
 static int
 compare(const void *a, const void *b) {
   return memcmp(a, b, sizeof(struct copse_route));
-}
-
-static void
-log_hop(const struct copse_hop *hop) {
-  char text[INET6_ADDRSTRLEN];
-  bool mapped = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)hop->key.next_hop);
-
-  inet_ntop(mapped ? AF_INET : AF_INET6, hop->key.next_hop + (mapped ? 12 : 0), text, sizeof(text));
-  copse_log(COPSE_LOG_INFO, "neighbour %s on %s is %s", text, hop->port->interface,
-            hop->resolved ? "there" : "lost: hops behind it are suspended");
 }
 
 void
@@ -49,7 +37,8 @@ apply(struct copse_resolver *resolver, struct copse_hop *hop, const struct copse
   if (resolved != hop->resolved) {
     hop->resolved = resolved;
     hop->due = resolver->now + (resolved ? COPSE_NEIGHBOUR_CONFIRM_NS : COPSE_NEIGHBOUR_RETRY_NS);
-    log_hop(hop);
+    copse_resolver_say(resolver, hop->key.next_hop, "on %s is %s", hop->port->interface,
+                       resolved ? "a neighbour" : "lost: hops behind it are suspended");
   }
   memcpy(hop->mac, neighbour->mac, sizeof(hop->mac));
   for (address = LIST_FIRST(&hop->addresses); address; address = LIST_NEXT(address, hop_link))

@@ -54,7 +54,13 @@ struct copse_resolver {
   uint64_t now;
   uint64_t hops_due, routes_due; /* when they are all looked at again */
   bool routes_changed;
+  uint64_t said_at; /* beginning of the present second of the log */
+  unsigned said, unsaid;
 };
+
+/* Logs a change of one address or neighbour, at most ten a second, with the number left out. */
+void copse_resolver_say(struct copse_resolver *resolver, const uint8_t address[16], const char *format, ...)
+  __attribute__((format(printf, 3, 4)));
 
 /* ---- hops.c ---- */
 

@@ -1,14 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "neighbour/internal.h"
 
+#include <arpa/inet.h>
+#include <copse/log.h>
 #include <search.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOOKUPS_PER_TICK 512
+#define LINES_PER_SECOND 10
 
 static int
 compare(const void *a, const void *b) {
   return memcmp(a, b, 16);
+}
+
+void
+copse_resolver_say(struct copse_resolver *resolver, const uint8_t address[16], const char *format, ...) {
+  bool mapped = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address);
+  char text[INET6_ADDRSTRLEN], line[128];
+  va_list arguments;
+
+  if (resolver->now - resolver->said_at >= COPSE_NS_PER_S) {
+    if (resolver->unsaid)
+      copse_log(COPSE_LOG_INFO, "%u more changes of neighbours and routes", resolver->unsaid);
+    resolver->said_at = resolver->now;
+    resolver->said = resolver->unsaid = 0;
+  }
+  if (++resolver->said > LINES_PER_SECOND) {
+    resolver->unsaid++;
+    return;
+  }
+  inet_ntop(mapped ? AF_INET : AF_INET6, address + (mapped ? 12 : 0), text, sizeof(text));
+  va_start(arguments, format);
+  vsnprintf(line, sizeof(line), format, arguments);
+  va_end(arguments);
+  copse_log(COPSE_LOG_INFO, "%s %s", text, line);
 }
 
 static void
@@ -53,6 +81,7 @@ static void
 look_up(struct copse_resolver *resolver, struct copse_hop_address *address) {
   const struct copse_static_neighbour *entry = find_static(resolver, address->address);
   const struct copse_resolver_port *port = NULL;
+  bool was_routeless = address->routeless;
   struct copse_route route;
 
   address->routeless = false;
@@ -67,6 +96,8 @@ look_up(struct copse_resolver *resolver, struct copse_hop_address *address) {
   if (!port || copse_hop_attach(resolver, address, &route, port) != 0) {
     copse_hop_detach(resolver, address);
     address->routeless = true;
+    if (!was_routeless)
+      copse_resolver_say(resolver, address->address, "has no route through a port: hops to it are suspended");
   }
   copse_hop_publish(resolver, address);
 }

@@ -57,19 +57,20 @@ is_block_ipv4(const struct copse_xdp_config *config, const void *layer3, const v
     return false;
   if (ip->protocol != IPPROTO_UDP || ip->frag_off & IPV4_FRAGMENT)
     return false;
-  if (config->address4 && config->address4 != ip->daddr)
+  if (config->port && (!config->address4 || config->address4 != ip->daddr))
     return false;
   return is_block_port(config, layer3 + ip->ihl * 4, end);
 }
 
 static __always_inline bool
-is_address6(const __be32 configured[4], const struct in6_addr *address) {
-  const __be32 *words = address->in6_u.u6_addr32;
+is_our_address6(const struct copse_xdp_config *config, const struct in6_addr *address) {
+  const __be32 *ours = config->address6, *theirs = address->in6_u.u6_addr32;
 
-  if (!(configured[0] | configured[1] | configured[2] | configured[3]))
+  if (!config->port)
     return true;
-  return configured[0] == words[0] && configured[1] == words[1] && configured[2] == words[2] &&
-         configured[3] == words[3];
+  if (!(ours[0] | ours[1] | ours[2] | ours[3]))
+    return false;
+  return ours[0] == theirs[0] && ours[1] == theirs[1] && ours[2] == theirs[2] && ours[3] == theirs[3];
 }
 
 /* A packet with any extension header, a fragment's included, is the kernel's. */
@@ -79,7 +80,7 @@ is_block_ipv6(const struct copse_xdp_config *config, const void *layer3, const v
 
   if ((const void *)(ip + 1) > end || ip->version != 6 || ip->nexthdr != IPPROTO_UDP)
     return false;
-  return is_address6(config->address6, &ip->daddr) && is_block_port(config, ip + 1, end);
+  return is_our_address6(config, &ip->daddr) && is_block_port(config, ip + 1, end);
 }
 
 static __always_inline int

@@ -7,8 +7,8 @@
 
 #define COPSE_XDP_QUEUES 64
 
-/* The one entry of map `copse_config`. A port of zero stands for COPSE_BLOCK_PORT; an address of zero for any
- * destination of its family. All in network order. */
+/* The one entry of map `copse_config`, in network order. An address of zero: no packet of its family is a block packet.
+ * Until there is a port, COPSE_BLOCK_PORT of any address is taken. */
 struct copse_xdp_config {
   __be16 port;
   __u16 reserved;

@@ -23,7 +23,7 @@ static struct copse_shm shm = {.magic = COPSE_SHM_MAGIC,
                                .limits = {.trees = 3, .workers = 1}};
 static size_t batch_bytes, dump_bytes = 64;
 static uint8_t batch_last;
-static unsigned batches;
+static unsigned batches, applied;
 
 struct copse_shm *
 copse_table_shm(const struct copse_table *table) {
@@ -68,13 +68,26 @@ static struct copse_api_server *server;
 static struct copse_error error;
 
 static void
+count_applied(void *context) {
+  (void)context;
+  applied++;
+}
+
+static struct copse_api_server *
+create(void) {
+  base = event_base_new();
+  return copse_api_server_create(
+    &(struct copse_api_server_config){.base = base, .path = path, .patience_ms = PATIENCE_MS, .applied = count_applied},
+    &error);
+}
+
+static void
 start(void) {
   cr_assert_not_null(mkdtemp(directory));
   snprintf(path, sizeof(path), "%s/run/dataplane.sock", directory);
   int lock = copse_api_lock(path, &error);
   cr_assert_geq(lock, 0, "%s", error.text);
-  base = event_base_new();
-  server = copse_api_server_create(base, path, NULL, PATIENCE_MS, &error);
+  server = create();
   cr_assert_not_null(server, "%s", error.text);
 }
 
@@ -245,6 +258,11 @@ Test(api, batch_and_dump) {
   cr_expect_eq(result.status, 0);
   cr_expect_eq(batch_bytes, 40);
   cr_expect_eq(batch_last, 0xab);
+  cr_expect_eq(applied, 1);
+  send_frame(fd, 16, COPSE_API_VERSION, COPSE_API_BATCH, 0);
+  cr_assert_eq(receive(fd, &header, &result, sizeof(result), NULL), sizeof(result));
+  cr_expect_eq(result.status, -EINVAL);
+  cr_expect_eq(applied, 1, "a batch that was refused changed nothing");
   send_frame(fd, 16, COPSE_API_VERSION, COPSE_API_DUMP, 0);
   cr_assert_eq(receive(fd, &header, body, sizeof(body), NULL), sizeof(body));
   cr_expect_eq(body[63], 0xd5);
@@ -393,8 +411,7 @@ Test(api_lock, a_dead_process_leaves_nothing_that_stops_the_next) {
   close(copse_api_lock(path, &error));             /* as death does */
   int lock = copse_api_lock(path, &error);
   cr_assert_geq(lock, 0, "%s", error.text);
-  base = event_base_new();
-  server = copse_api_server_create(base, path, NULL, PATIENCE_MS, &error);
+  server = create();
   cr_assert_not_null(server, "%s", error.text);
   close(dial());
   copse_api_server_destroy(server);

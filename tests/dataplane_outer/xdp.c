@@ -29,7 +29,7 @@ struct shape {
   uint16_t fragment; /* of IPv4, host order */
   uint8_t protocol;  /* 0: UDP */
   uint16_t port;     /* 0: the block port */
-  uint8_t last_byte; /* of the destination address */
+  uint16_t address;  /* its last 16 bits, 0: 1 */
   uint8_t version;   /* 0: the right one */
   uint8_t header_words;
 };
@@ -86,8 +86,10 @@ put_ipv4(struct frame *frame, const struct shape *shape) {
                         198,
                         18,
                         0,
-                        (uint8_t)(shape->last_byte ? shape->last_byte : 1)};
+                        1};
 
+  if (shape->address)
+    memcpy(header + 18, (uint16_t[]){htons(shape->address)}, 2);
   header[6] = (uint8_t)(shape->fragment >> 8);
   header[7] = (uint8_t)shape->fragment;
   put(frame, header, 20 + 4 * shape->option_words);
@@ -107,8 +109,10 @@ put_ipv6(struct frame *frame, const struct shape *shape) {
                         0x01,
                         0x0d,
                         0xb8,
-                        [39] = shape->last_byte ? shape->last_byte : 1};
+                        [39] = 1};
 
+  if (shape->address)
+    memcpy(header + 38, (uint16_t[]){htons(shape->address)}, 2);
   put(frame, header, sizeof(header));
 }
 
@@ -211,7 +215,7 @@ Test(xdp, all_else_is_the_kernels) {
 Test(xdp, headers_that_lie_are_the_kernels) {
   expect(&(struct shape){.version = 6}, "passed_ipv4");
   expect(&(struct shape){.ipv6 = true, .version = 4}, "passed_ipv6");
-  expect(&(struct shape){.header_words = 4}, "passed_ipv4");
+  expect(&(struct shape){.header_words = 4, .address = BLOCK_PORT}, "passed_ipv4"); /* at the UDP port's place, then */
   expect(&(struct shape){.header_words = 15}, "passed_ipv4"); /* the UDP header would lie beyond the frame */
 }
 
@@ -232,15 +236,19 @@ Test(xdp, port_and_addresses_are_configured) {
   struct copse_xdp_config config = {.port = htons(9000)};
 
   configure(&config);
-  expect(&(struct shape){0}, "passed_ipv4");
-  expect(&(struct shape){.port = 9000}, "unclaimed_ipv4");
-  expect(&(struct shape){.ipv6 = true, .port = 9000}, "unclaimed_ipv6");
+  expect(&(struct shape){.port = 9000}, "passed_ipv4"); /* no address of its family is ours */
+  expect(&(struct shape){.ipv6 = true, .port = 9000}, "passed_ipv6");
 
   cr_assert_eq(inet_pton(AF_INET, "198.18.0.1", &config.address4), 1);
-  cr_assert_eq(inet_pton(AF_INET6, "2001:db8::1", config.address6), 1);
   configure(&config);
   expect(&(struct shape){.port = 9000}, "unclaimed_ipv4");
-  expect(&(struct shape){.port = 9000, .last_byte = 2}, "passed_ipv4");
+  expect(&(struct shape){0}, "passed_ipv4");
+  expect(&(struct shape){.port = 9000, .address = 2}, "passed_ipv4");
+  expect(&(struct shape){.ipv6 = true, .port = 9000}, "passed_ipv6");
+
+  cr_assert_eq(inet_pton(AF_INET6, "2001:db8::1", config.address6), 1);
+  configure(&config);
   expect(&(struct shape){.ipv6 = true, .port = 9000}, "unclaimed_ipv6");
-  expect(&(struct shape){.ipv6 = true, .port = 9000, .last_byte = 2}, "passed_ipv6");
+  expect(&(struct shape){.ipv6 = true}, "passed_ipv6");
+  expect(&(struct shape){.ipv6 = true, .port = 9000, .address = 2}, "passed_ipv6");
 }
