@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* A change's row is revision << ROW_BITS | its place in the transaction: rows are in order of revision. */
-#define ROW_BITS 12
+#define ROW_BITS 14
 #define ROW_MASK ((1ULL << ROW_BITS) - 1)
 
 enum statement {

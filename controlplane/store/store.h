@@ -17,7 +17,7 @@ struct copse_store;
 
 #define COPSE_STORE_KEY_MAX 512          /* bytes of a key, without the null */
 #define COPSE_STORE_VALUE_MAX (1U << 20) /* bytes of a value, without the null */
-#define COPSE_STORE_CHANGES_MAX 4096     /* in one commit */
+#define COPSE_STORE_CHANGES_MAX 16384    /* in one commit */
 #define COPSE_STORE_HISTORY 16384        /* revisions a watch may fall behind */
 
 struct copse_value {
