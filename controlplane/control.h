@@ -10,6 +10,14 @@
 #include <stdio.h>
 
 struct copse_control;
+struct copse_control_config;
+
+/* Opens the store, announces the PoP, connects to its dataplane and works in the loop of `base` until it is stopped.
+ * The configuration must live as long. Negative errno with a sentence. */
+int copse_control_start(const struct copse_control_config *config, struct event_base *base,
+                        struct copse_control **control, struct copse_error *error);
+/* Gives up presence and ownership; the dataplane goes on as it is. Null is allowed. */
+void copse_control_stop(struct copse_control *control);
 
 /* Results of API calls as the HTTP side needs them: a status, a JSON body, or what is wrong with which field. */
 struct copse_answer {

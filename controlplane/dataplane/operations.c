@@ -121,16 +121,9 @@ check_record(uint16_t kind, const void *record, size_t length) {
   return 0;
 }
 
-int
-copse_operations_read(const void *body, size_t bytes,
-                      int (*visit)(void *context, uint16_t kind, const void *record, size_t length), void *context) {
-  const struct copse_api_batch *batch = body;
-  const uint8_t *at = (const uint8_t *)body + sizeof(*batch);
-  size_t left = bytes - sizeof(*batch);
-
-  if (bytes < sizeof(*batch))
-    return -EBADMSG;
-  for (uint32_t i = 0; i < batch->operations; i++) {
+static int
+walk(const uint8_t *at, size_t left, uint32_t count, copse_operation_visit *visit, void *context) {
+  for (uint32_t i = 0; i < count; i++) {
     const struct copse_api_operation *operation = (const void *)at;
     int result;
 
@@ -145,4 +138,18 @@ copse_operations_read(const void *body, size_t bytes,
     left -= sizeof(*operation) + operation->length;
   }
   return left == 0 ? 0 : -EBADMSG;
+}
+
+int
+copse_operations_read(const void *body, size_t bytes, copse_operation_visit *visit, void *context) {
+  const struct copse_api_batch *batch = body;
+
+  if (bytes < sizeof(*batch))
+    return -EBADMSG;
+  return walk((const uint8_t *)(batch + 1), bytes - sizeof(*batch), batch->operations, visit, context);
+}
+
+int
+copse_operations_each(const struct copse_operations *operations, copse_operation_visit *visit, void *context) {
+  return walk(operations->bytes, operations->length, operations->count, visit, context);
 }

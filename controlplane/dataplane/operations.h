@@ -30,10 +30,13 @@ void copse_operations_remove(struct copse_operations *operations, enum copse_api
 void copse_operations_clear(struct copse_operations *operations);
 void copse_operations_free(struct copse_operations *operations);
 
+typedef int copse_operation_visit(void *context, uint16_t kind, const void *record, size_t length);
+
 /* Walks the operations of a DUMP body (struct copse_api_batch first). `record` has at least the size this program knows
- * for its kind, zeros beyond what was sent never arise: shorter records are refused. Unknown kinds are passed on. Stops
- * with the first negative result of `visit`; -EBADMSG when the body is not well formed. */
-int copse_operations_read(const void *body, size_t bytes,
-                          int (*visit)(void *context, uint16_t kind, const void *record, size_t length), void *context);
+ * for its kind, shorter records are refused. Unknown kinds are passed on. Stops with the first negative result of
+ * `visit`; -EBADMSG when the body is not well formed. */
+int copse_operations_read(const void *body, size_t bytes, copse_operation_visit *visit, void *context);
+/* The same for operations written here. */
+int copse_operations_each(const struct copse_operations *operations, copse_operation_visit *visit, void *context);
 
 #endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state.h"
+#include <copse/log.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define TICK_MS 20  /* the store is polled */
+#define WALK_MS 200 /* things that come by time are looked at */
+
+uint64_t
+copse_control_now(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t
+copse_control_wall(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+char *
+copse_json_take(json_t *json) {
+  char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+
+  json_decref(json);
+  return text;
+}
+
+int
+copse_control_commit(struct copse_control *control, const struct copse_compare *compares, size_t compare_count,
+                     const struct copse_change *changes, size_t change_count) {
+  struct copse_error error = {.text = ""};
+  uint64_t revision = 0;
+  int result = copse_store_commit(control->store, compares, compare_count, changes, change_count, &revision, &error);
+
+  if (result < 0 && result != -EAGAIN)
+    copse_log(COPSE_LOG_ERROR, "%s and %zu more are not written: %s", change_count > 0 ? changes[0].key : "nothing",
+              change_count > 0 ? change_count - 1 : 0, error.text);
+  for (size_t i = 0; i < change_count && result == 0; i++)
+    copse_model_apply(&control->model, changes[i].key, changes[i].kind == COPSE_CHANGE_PUT ? changes[i].value : NULL,
+                      revision);
+  return result;
+}
+
+static void
+on_change(void *context, const char *key, const char *value, uint64_t revision) {
+  struct copse_control *control = context;
+
+  if (strncmp(key, "/leaves/", 8) == 0 || strncmp(key, "/tokens/", 8) == 0)
+    return;
+  if (copse_model_apply(&control->model, key, value, revision) == -ENOMEM)
+    copse_log(COPSE_LOG_ERROR, "no memory for %s", key);
+}
+
+void
+copse_control_refresh(struct copse_control *control) {
+  int result = copse_store_poll(control->store, copse_control_now());
+
+  if (result == -ESTALE) {
+    control->fell_behind = true; /* read whole by the next tick: callers hold what is in the model */
+    result = 0;
+  }
+  if (result < 0 && control->store_status >= 0)
+    copse_log(COPSE_LOG_ERROR, "the store does not answer: %s", strerror(-result));
+  if (result >= 0 && control->store_status < 0)
+    copse_log(COPSE_LOG_INFO, "the store answers again");
+  control->store_status = result < 0 ? result : 0;
+}
+
+static void
+catch_up(struct copse_control *control) {
+  uint64_t revision;
+  int result;
+
+  copse_log(COPSE_LOG_WARNING, "fell behind the store; reading it whole");
+  result = copse_model_load(&control->model, control->store, &revision);
+  control->fell_behind = result < 0;
+  if (result < 0)
+    control->store_status = result;
+}
+
+/* Everything there is to do, in an order in which one walk sees what the one before has done. */
+static void
+walk(struct copse_control *control) {
+  uint64_t now_ms = copse_control_now();
+
+  control->model.changed = false;
+  if (control->store_status == 0) {
+    copse_presence_walk(control, now_ms);
+    copse_members_walk(control, now_ms);
+    copse_owner_walk(control, now_ms);
+  }
+  copse_nodes_walk(control, now_ms);
+  control->walked_ms = now_ms;
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context) {
+  struct copse_control *control = context;
+
+  (void)fd, (void)what;
+  copse_control_refresh(control);
+  if (control->fell_behind)
+    catch_up(control);
+  if (control->model.changed || copse_control_now() - control->walked_ms >= WALK_MS)
+    walk(control);
+}
+
+static void
+on_soon(evutil_socket_t fd, short what, void *context) {
+  (void)fd, (void)what;
+  walk(context);
+}
+
+void
+copse_control_soon(struct copse_control *control) {
+  event_active(control->soon, EV_TIMEOUT, 0);
+}
+
+/* The URL others reach our API at. */
+static void
+make_api(struct copse_control *control) {
+  const struct copse_control_config *config = control->config;
+  const char *address = strcmp(config->http.address, "0.0.0.0") == 0 || strcmp(config->http.address, "::") == 0
+                          ? config->block_address
+                          : config->http.address;
+
+  if (config->api != NULL)
+    snprintf(control->api, sizeof(control->api), "%s", config->api);
+  else
+    snprintf(control->api, sizeof(control->api), strchr(address, ':') == NULL ? "https://%s:%u" : "https://[%s]:%u",
+             address, (unsigned)config->http.port);
+}
+
+static int
+open_store(struct copse_control *control, struct copse_error *error) {
+  uint64_t revision;
+  int result = copse_store_open(control->config->store, &control->store, error);
+
+  if (result < 0)
+    return result;
+  result = copse_model_load(&control->model, control->store, &revision);
+  if (result == 0)
+    result = copse_store_watch(control->store, "/", revision, on_change, control);
+  return result == 0 ? 0
+                     : copse_fail(error, result, "%s: cannot be read: %s", control->config->store, strerror(-result));
+}
+
+int
+copse_control_start(const struct copse_control_config *config, struct event_base *base, struct copse_control **out,
+                    struct copse_error *error) {
+  struct copse_control *control = calloc(1, sizeof(*control));
+  struct timeval tick = {.tv_usec = TICK_MS * 1000};
+  int result;
+
+  if (control == NULL)
+    return copse_fail(error, -ENOMEM, "no memory for the control plane");
+  control->config = config;
+  control->base = base;
+  control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
+  control->soon = event_new(base, -1, 0, on_soon, control);
+  copse_endpoint_parse(config->block_address, (uint16_t)config->block_port, &control->endpoint);
+  make_api(control);
+  result = control->tick == NULL || control->soon == NULL ? copse_fail(error, -ENOMEM, "no memory for the loop") : 0;
+  if (result == 0)
+    result = open_store(control, error);
+  if (result == 0)
+    result = copse_presence_start(control, error);
+  if (result == 0)
+    result = copse_nodes_start(control, error);
+  if (result < 0) {
+    copse_control_stop(control);
+    return result;
+  }
+  event_add(control->tick, &tick);
+  *out = control;
+  return 0;
+}
+
+void
+copse_control_stop(struct copse_control *control) {
+  if (control == NULL)
+    return;
+  copse_nodes_stop(control);
+  if (control->store != NULL)
+    copse_presence_stop(control);
+  copse_model_free(&control->model);
+  copse_store_close(control->store);
+  if (control->tick != NULL)
+    event_free(control->tick);
+  if (control->soon != NULL)
+    event_free(control->soon);
+  free(control);
+}
+
+void
+copse_answer_fail(struct copse_answer *answer, int status, const char *field, const char *format, ...) {
+  va_list arguments;
+
+  answer->status = status;
+  answer->field = field;
+  va_start(arguments, format);
+  vsnprintf(answer->error.text, sizeof(answer->error.text), format, arguments);
+  va_end(arguments);
+}
+
+struct copse_store *
+copse_control_store(struct copse_control *control) {
+  return control->store;
+}
+
+struct event_base *
+copse_control_base(struct copse_control *control) {
+  return control->base;
+}
+
+const char *
+copse_control_pop(const struct copse_control *control) {
+  return control->config->pop;
+}
+
+bool
+copse_control_healthy(const struct copse_control *control) {
+  return control->store_status == 0 && control->nodes.state >= COPSE_NODES_READY;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prepaid allowance of the trees rooted here. Bytes are taken from an account and granted to a tree in one transaction;
+ * the dataplane carries no more than was granted, so nothing that fails can overspend. What a dataplane had been
+ * granted when it died counts as spent: at most allowance_s seconds of a tree. */
+#include "ledger.h"
+#include "plan.h"
+#include "state.h"
+#include <copse/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PUBLISH_MS 1000
+
+static uint64_t
+instance_of(const struct copse_control *control) {
+  return copse_dataplane_hello(control->dataplane)->instance;
+}
+
+/* What the tree has been charged in this life of the dataplane; false when its state is not visible. */
+static bool
+read_charged(const struct copse_control *control, const struct copse_shadow_tree *tree, uint64_t *charged) {
+  struct copse_tree_state state;
+
+  copse_counters_tree_state(copse_dataplane_counters(control->dataplane), tree->set.slot, &state);
+  *charged = state.charged_bytes;
+  return state.id == tree->set.id;
+}
+
+/* Notes that packets pass; a tree that is seen for the first time begins its idle time now. */
+static void
+watch_activity(const struct copse_control *control, struct copse_shadow_tree *tree, uint64_t now_ms) {
+  struct copse_tree_counters counters;
+
+  copse_counters_tree(copse_dataplane_counters(control->dataplane), tree->set.slot, &counters);
+  if (tree->active_ms == 0 || counters.packets != tree->packets)
+    tree->active_ms = now_ms;
+  tree->packets = counters.packets;
+  tree->bytes = counters.bytes;
+}
+
+/* The account of the area with the most credit; null when none has enough for a block. */
+static const struct copse_account *
+richest_account(const struct copse_control *control, const struct copse_session *session) {
+  const struct copse_account *best = NULL;
+
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+    const struct copse_account *account = copse_set_find(&control->model.accounts, member->record.account);
+
+    if (member->revision == 0 || strcmp(member->record.pop, control->config->pop) != 0 || account == NULL ||
+        account->record.credit_bytes < COPSE_CREDIT_MIN_BYTES)
+      continue;
+    if (best == NULL || account->record.credit_bytes > best->record.credit_bytes)
+      best = account;
+  }
+  return best;
+}
+
+/* Somebody here could send. */
+static bool
+has_source(const struct copse_control *control, const struct copse_session *session) {
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (member->revision != 0 && strcmp(member->record.pop, control->config->pop) == 0 && copse_member_complete(member))
+      return true;
+  }
+  return false;
+}
+
+/* Leases when less than half of what should be at hand is left, settles what was charged. */
+static void
+renew(struct copse_control *control, const struct copse_session *session, const struct copse_planned_tree *planned,
+      const struct copse_shadow_tree *tree) {
+  const struct copse_tree_ledger *ledger = copse_set_find(&session->ledgers, planned->id);
+  struct copse_ledger_change change;
+  uint64_t charged, at_hand, full;
+  bool settle;
+
+  if (!read_charged(control, tree, &charged))
+    return;
+  copse_ledger_begin(&change, session->id, planned->id, planned->root, ledger);
+  settle = copse_ledger_adopt(&change, instance_of(control));
+  charged += change.record.base_bytes;
+  full = (uint64_t)((double)planned->rate_bps / 8 * (double)planned->edge_count * control->config->allowance_s);
+  at_hand = change.record.granted_bytes > charged ? change.record.granted_bytes - charged : 0;
+  if (at_hand < full / 2 && has_source(control, session)) {
+    const struct copse_account *account = richest_account(control, session);
+
+    if (account != NULL)
+      settle |= copse_ledger_lease(&change, account, full - at_hand);
+  }
+  if (settle || (at_hand == 0 && change.record.grant_count > 0)) {
+    copse_ledger_settle(&change, &control->model, charged);
+    copse_ledger_commit(control, &change);
+  }
+}
+
+/* Once a second, what the tree carries, for everybody to see. */
+static void
+publish(struct copse_control *control, const struct copse_session *session, struct copse_shadow_tree *tree,
+        uint64_t now_ms) {
+  const struct copse_tree_ledger *ledger = copse_set_find(&session->ledgers, tree->id);
+  struct copse_ledger_change change;
+  uint64_t passed_ms = now_ms - tree->published_ms, bps;
+
+  if (ledger == NULL || passed_ms < PUBLISH_MS)
+    return;
+  bps = tree->published_ms == 0 || tree->bytes < tree->published_bytes
+          ? 0
+          : (tree->bytes - tree->published_bytes) * 8000 / passed_ms;
+  tree->published_ms = now_ms;
+  tree->published_bytes = tree->bytes;
+  if (ledger->record.packets == tree->packets && ledger->record.bps == bps)
+    return;
+  copse_ledger_begin(&change, session->id, tree->id, ledger->record.root, ledger);
+  change.record.bps = bps;
+  change.record.packets = tree->packets;
+  change.record.bytes = tree->bytes;
+  copse_ledger_commit(control, &change);
+}
+
+/* A tree that carried nothing for long leaves the plan: the area says so, its owner draws the consequence. */
+static void
+idle_out(struct copse_control *control, const struct copse_session *session, const struct copse_shadow_tree *tree,
+         uint64_t now_ms) {
+  if ((double)(now_ms - tree->active_ms) < control->config->idle_s * 1000)
+    return;
+  if (copse_area_idle(control, session, true) == 0)
+    copse_log(COPSE_LOG_INFO, "session %s: tree %s carried nothing for %.0f s", session->id, tree->id,
+              control->config->idle_s);
+}
+
+static void
+walk_session(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  for (size_t i = 0; i < session->plan.tree_count; i++) {
+    const struct copse_planned_tree *planned = &session->plan.trees[i];
+    struct copse_shadow_tree *tree = copse_shadow_tree(&control->nodes.shadow, planned->id);
+
+    if (planned->status != COPSE_TREE_OK || tree == NULL || strcmp(planned->root, control->config->pop) != 0)
+      continue;
+    watch_activity(control, tree, now_ms);
+    renew(control, session, planned, tree);
+    publish(control, session, tree, now_ms);
+    idle_out(control, session, tree, now_ms);
+    return; /* one tree of a session is rooted here, and the plan may have changed under us */
+  }
+}
+
+/* Ledgers of trees that are gone from the plan and from the dataplane: closed by whoever's they are. */
+static void
+close_remains(struct copse_control *control, struct copse_session *session) {
+  for (size_t i = session->ledgers.count; i-- > 0;) {
+    struct copse_tree_ledger *ledger = session->ledgers.items[i];
+
+    if (strcmp(ledger->record.root, control->config->pop) == 0 && copse_session_tree(session, ledger->id) == NULL &&
+        copse_shadow_tree(&control->nodes.shadow, ledger->id) == NULL)
+      copse_credit_close(control, session, ledger, NULL);
+  }
+}
+
+void
+copse_credit_walk(struct copse_control *control, uint64_t now_ms) {
+  for (size_t i = control->model.sessions.count; i-- > 0;) {
+    walk_session(control, control->model.sessions.items[i], now_ms);
+    close_remains(control, control->model.sessions.items[i]);
+  }
+}
+
+void
+copse_credit_push(struct copse_control *control) {
+  for (size_t i = 0; i < control->model.sessions.count; i++) {
+    const struct copse_session *session = control->model.sessions.items[i];
+    const struct copse_planned_tree *planned = copse_session_rooted(session, control->config->pop);
+    const struct copse_tree_ledger *ledger =
+      planned == NULL || planned->status != COPSE_TREE_OK ? NULL : copse_set_find(&session->ledgers, planned->id);
+    const struct copse_shadow_tree *tree =
+      ledger == NULL ? NULL : copse_shadow_tree(&control->nodes.shadow, planned->id);
+    uint64_t total = ledger == NULL ? 0 : ledger->record.granted_bytes - ledger->record.base_bytes;
+
+    if (tree != NULL && !tree->removing && ledger->record.instance == instance_of(control) &&
+        tree->allowance_bytes != total)
+      copse_nodes_allowance(&control->nodes, tree->set.slot, total);
+  }
+}
+
+bool
+copse_credit_close(struct copse_control *control, struct copse_session *session, struct copse_tree_ledger *ledger,
+                   const struct copse_shadow_tree *tree) {
+  struct copse_ledger_change change;
+  uint64_t charged;
+  bool known = tree != NULL && ledger->record.instance == instance_of(control) && read_charged(control, tree, &charged);
+
+  copse_ledger_begin(&change, session->id, ledger->id, ledger->record.root, ledger);
+  copse_ledger_settle(&change, &control->model,
+                      known ? change.record.base_bytes + charged : change.record.granted_bytes);
+  copse_ledger_return(&change, &control->model);
+  return copse_ledger_commit(control, &change) == 0;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What our dataplane's table should hold, and the operations that bring it there: links, members without a tree to send
+ * on, trees whose children are installed, then members again with their tree, then what has to go. */
+#include "state.h"
+#include <copse/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DRAIN_MS 1000          /* between a tree's end at its root and here */
+#define SUCCESSOR_MS 10000     /* a root waits so long for the tree that replaces its own */
+#define ROOT_GONE_MS 30000     /* and others for word from the root */
+#define BATCH_BYTES (8U << 20) /* a batch gets no larger than about this; the rest comes with the next */
+
+struct walk {
+  struct copse_control *control;
+  struct copse_nodes *nodes;
+  struct copse_shadow *shadow;
+  uint64_t now_ms;
+};
+
+static bool
+is_here(const struct walk *walk, const char *pop) {
+  return strcmp(pop, walk->control->config->pop) == 0;
+}
+
+static bool
+is_full(const struct walk *walk) {
+  return walk->nodes->operations.length >= BATCH_BYTES;
+}
+
+static uint64_t
+bounded_rate(uint64_t rate_bps) {
+  if (rate_bps != 0 && rate_bps < COPSE_RATE_MIN_BPS)
+    return COPSE_RATE_MIN_BPS;
+  return rate_bps > COPSE_RATE_MAX_BPS ? COPSE_RATE_MAX_BPS : rate_bps;
+}
+
+static void
+walk_links(struct walk *walk) {
+  const struct copse_model *model = &walk->control->model;
+
+  for (size_t i = 0; i < walk->shadow->links.count; i++)
+    ((struct copse_shadow_link *)walk->shadow->links.items[i])->wanted = false;
+  for (size_t i = 0; i < model->links.count && !is_full(walk); i++) {
+    const struct copse_link *link = model->links.items[i];
+    const struct copse_pop *pop = copse_set_find(&model->pops, link->to);
+    struct copse_shadow_link *have = copse_shadow_link(walk->shadow, link->to);
+    struct copse_api_link want = {.burst_us = (uint32_t)walk->control->config->burst_us};
+
+    if (!is_here(walk, link->from) || link->revision == 0 || link->record.bandwidth_bps == 0 ||
+        (pop == NULL && have == NULL))
+      continue;
+    want.slot = have != NULL ? have->set.slot : copse_slots_take(&walk->shadow->link_slots);
+    want.budget_bps = bounded_rate(link->record.bandwidth_bps);
+    want.remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
+    strcpy(want.name, link->to);
+    if (want.slot == COPSE_SLOTS_NONE)
+      return;
+    if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0)
+      copse_nodes_link(walk->nodes, &want);
+    have = copse_shadow_link(walk->shadow, link->to);
+    if (have != NULL)
+      have->wanted = true;
+  }
+}
+
+/* The slot of the tree a member here sends on: that of the plan if it is installed, else the one it has while that
+ * stays. */
+static uint32_t
+send_tree(const struct walk *walk, const struct copse_session *session, const struct copse_shadow_member *have) {
+  const struct copse_planned_tree *planned = copse_session_rooted(session, walk->control->config->pop);
+  const struct copse_shadow_tree *tree =
+    planned != NULL && planned->status == COPSE_TREE_OK ? copse_shadow_tree(walk->shadow, planned->id) : NULL;
+
+  if (tree == NULL && have != NULL && have->set.send_tree < walk->shadow->limits.trees)
+    tree = walk->shadow->tree_at[have->set.send_tree];
+  return tree == NULL || tree->removing || tree->set.label != COPSE_LABEL_NONE ? COPSE_SLOT_NONE : tree->set.slot;
+}
+
+static void
+walk_member(struct walk *walk, const struct copse_session *session, const struct copse_member *member) {
+  struct copse_shadow_member *have = copse_shadow_member(walk->shadow, member->id);
+  struct copse_api_member want = {.id = member->number,
+                                  .label = member->record.label,
+                                  .send_tree = send_tree(walk, session, have),
+                                  .burst_us = (uint32_t)walk->control->config->burst_us,
+                                  .egress_bps = bounded_rate(member->record.downlink_bps),
+                                  .address = member->endpoint};
+
+  if (copse_nodes_refused(walk->nodes, member->id, walk->now_ms) ||
+      copse_label_slot(want.label) >= walk->shadow->limits.labels)
+    return;
+  memcpy(want.key, member->record.key, sizeof(want.key));
+  want.slot = have != NULL ? have->set.slot : copse_slots_take(&walk->shadow->member_slots);
+  if (want.slot == COPSE_SLOTS_NONE)
+    return;
+  if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0)
+    copse_nodes_member(walk->nodes, &want);
+  have = copse_shadow_member(walk->shadow, member->id);
+  if (have != NULL)
+    have->wanted = true;
+}
+
+static void
+walk_members(struct walk *walk) {
+  const struct copse_model *model = &walk->control->model;
+
+  for (size_t i = 0; i < walk->shadow->members.count; i++)
+    ((struct copse_shadow_member *)walk->shadow->members.items[i])->wanted = false;
+  for (size_t i = 0; i < model->sessions.count; i++) {
+    const struct copse_session *session = model->sessions.items[i];
+
+    for (size_t j = 0; j < session->members.count && session->revision != 0; j++) {
+      const struct copse_member *member = session->members.items[j];
+      struct copse_shadow_member *have = copse_shadow_member(walk->shadow, member->id);
+
+      if (member->revision == 0 || !is_here(walk, member->record.pop))
+        continue;
+      if (have != NULL && is_full(walk))
+        have->wanted = true;
+      else if (!is_full(walk))
+        walk_member(walk, session, member);
+    }
+  }
+}
+
+/* Hops of a tree here: its children, then all members of the session here. False while a child is not installed. */
+static bool
+gather_hops(const struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
+            struct copse_api_hop *hops, uint32_t *count) {
+  *count = 0;
+  for (size_t i = 0; i < planned->edge_count; i++) {
+    char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
+    const struct copse_installed *child;
+    const struct copse_shadow_link *link;
+
+    if (!is_here(walk, planned->edges[i].from))
+      continue;
+    snprintf(name, sizeof(name), "%s/%s", planned->id, planned->edges[i].to);
+    child = copse_set_find(&session->installed, name);
+    link = copse_shadow_link(walk->shadow, planned->edges[i].to);
+    if (child == NULL || link == NULL || *count == walk->shadow->limits.fan_out)
+      return false;
+    hops[(*count)++] =
+      (struct copse_api_hop){.kind = COPSE_HOP_LINK, .slot = link->set.slot, .label = child->record.label};
+  }
+  for (size_t i = 0; i < session->members.count && *count < walk->shadow->limits.fan_out; i++) {
+    const struct copse_member *member = session->members.items[i];
+    const struct copse_shadow_member *here = copse_shadow_member(walk->shadow, member->id);
+
+    if (member->revision != 0 && here != NULL && here->wanted)
+      hops[(*count)++] =
+        (struct copse_api_hop){.kind = COPSE_HOP_MEMBER, .slot = here->set.slot, .label = planned->number};
+  }
+  return true;
+}
+
+/* The parent of this PoP in a tree; null at the root and where the tree does not pass. */
+static const char *
+parent_of(const struct walk *walk, const struct copse_planned_tree *planned) {
+  for (size_t i = 0; i < planned->edge_count; i++)
+    if (is_here(walk, planned->edges[i].to))
+      return planned->edges[i].from;
+  return NULL;
+}
+
+/* Fills in what does not change in the life of a tree; false when something it needs is not known yet. */
+static bool
+describe_tree(const struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
+              struct copse_api_tree *want) {
+  const struct copse_area_state *area = copse_set_find(&session->areas, walk->control->config->pop);
+  const char *parent = parent_of(walk, planned);
+  const struct copse_pop *pop = parent == NULL ? NULL : copse_set_find(&walk->control->model.pops, parent);
+  const struct copse_shadow_tree *have = copse_shadow_tree(walk->shadow, planned->id);
+
+  if (area == NULL || (parent != NULL && pop == NULL && have == NULL))
+    return false;
+  *want = (struct copse_api_tree){.id = strtoull(planned->id, NULL, 16),
+                                  .label = COPSE_LABEL_NONE,
+                                  .burst_us = (uint32_t)walk->control->config->burst_us};
+  memcpy(want->tree_key, planned->key, sizeof(want->tree_key));
+  memcpy(want->area_key, area->record.key, sizeof(want->area_key));
+  if (parent == NULL) {
+    want->committed_bps = bounded_rate(planned->min_bps < planned->rate_bps ? planned->min_bps : planned->rate_bps);
+    want->peak_bps = bounded_rate(planned->rate_bps);
+    want->charged_edges = (uint32_t)planned->edge_count;
+  } else {
+    want->upstream = pop != NULL ? pop->record.endpoint : have->set.upstream;
+  }
+  return true;
+}
+
+static bool
+same_identity(const struct copse_api_tree *have, const struct copse_api_tree *want) {
+  return (have->label == COPSE_LABEL_NONE) == (want->label == COPSE_LABEL_NONE) &&
+         memcmp(&have->upstream, &want->upstream, sizeof(have->upstream)) == 0 &&
+         memcmp(have->tree_key, want->tree_key, sizeof(have->tree_key)) == 0 &&
+         memcmp(have->area_key, want->area_key, sizeof(have->area_key)) == 0;
+}
+
+/* Slot and label of a tree that is new here; false when there is no room. */
+static bool
+place_tree(const struct walk *walk, struct copse_api_tree *want, bool is_root) {
+  if (!is_root) {
+    want->label = copse_shadow_label_take(walk->shadow);
+    if (want->label == COPSE_LABEL_NONE)
+      return false;
+  }
+  want->slot = copse_slots_take(&walk->shadow->tree_slots);
+  if (want->slot == COPSE_SLOTS_NONE)
+    copse_shadow_label_release(walk->shadow, want->label);
+  return want->slot != COPSE_SLOTS_NONE;
+}
+
+static void
+walk_tree(struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
+          struct copse_api_hop *hops) {
+  bool is_root = is_here(walk, planned->root);
+  struct copse_shadow_tree *have = copse_shadow_tree(walk->shadow, planned->id);
+  struct copse_api_tree want;
+
+  if (!is_root && parent_of(walk, planned) == NULL)
+    return;
+  if (have != NULL) {
+    have->planned = true;
+    have->leaving_ms = 0;
+  }
+  if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms) ||
+      !describe_tree(walk, session, planned, &want) || !gather_hops(walk, session, planned, hops, &want.hops))
+    return;
+  if (have != NULL && !is_root)
+    want.label = have->set.label;
+  if (have != NULL && !same_identity(&have->set, &want)) {
+    have->removing = true; /* comes back under another label with the next batch */
+    return;
+  }
+  if (have != NULL)
+    want.slot = have->set.slot;
+  else if (!place_tree(walk, &want, is_root))
+    return;
+  if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0 ||
+      memcmp(have->hops, hops, want.hops * sizeof(*hops)) != 0)
+    copse_nodes_tree(walk->nodes, &want, hops);
+  have = copse_shadow_tree(walk->shadow, planned->id);
+  if (have != NULL)
+    have->planned = true;
+}
+
+static void
+walk_trees(struct walk *walk) {
+  const struct copse_model *model = &walk->control->model;
+  struct copse_api_hop *hops = calloc((size_t)walk->shadow->limits.fan_out + 1, sizeof(*hops));
+
+  for (size_t i = 0; i < walk->shadow->trees.count; i++) {
+    struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
+
+    tree->planned = tree->removing = false;
+  }
+  for (size_t i = 0; i < model->sessions.count && hops != NULL; i++) {
+    const struct copse_session *session = model->sessions.items[i];
+
+    for (size_t j = 0; j < session->plan.tree_count; j++)
+      if (session->plan.trees[j].status == COPSE_TREE_OK)
+        walk_tree(walk, session, &session->plan.trees[j], hops);
+  }
+  free(hops);
+}
+
+/* The session that knows a tree which no plan has any more, and its record here. */
+static struct copse_session *
+session_of(const struct walk *walk, const char *tree, const struct copse_installed **installed) {
+  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
+
+  snprintf(name, sizeof(name), "%s/%s", tree, walk->control->config->pop);
+  for (size_t i = 0; i < walk->control->model.sessions.count; i++) {
+    struct copse_session *session = walk->control->model.sessions.items[i];
+
+    *installed = copse_set_find(&session->installed, name);
+    if (*installed != NULL)
+      return session;
+  }
+  return NULL;
+}
+
+/* A root stays until the tree that replaces it is here; then its allowance is taken away and what it carried is
+ * settled. True when it may go. */
+static bool
+root_may_go(struct walk *walk, struct copse_shadow_tree *tree, struct copse_session *session) {
+  const struct copse_planned_tree *next =
+    session == NULL ? NULL : copse_session_rooted(session, walk->control->config->pop);
+  struct copse_tree_ledger *ledger = session == NULL ? NULL : copse_set_find(&session->ledgers, tree->id);
+
+  if (next != NULL && next->status == COPSE_TREE_OK && copse_shadow_tree(walk->shadow, next->id) == NULL &&
+      walk->now_ms - tree->leaving_ms < SUCCESSOR_MS)
+    return false;
+  if (ledger == NULL)
+    return true;
+  if (tree->allowance_bytes > 0) {
+    copse_nodes_allowance(walk->nodes, tree->set.slot, 0);
+    return false;
+  }
+  return walk->control->store_status == 0 && copse_credit_close(walk->control, session, ledger, tree);
+}
+
+/* Below the root a tree drains for a while after the root has let it go. */
+static bool
+node_may_go(const struct walk *walk, const struct copse_shadow_tree *tree, const struct copse_session *session,
+            const struct copse_installed *installed) {
+  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
+  uint64_t waited_ms = walk->now_ms - tree->leaving_ms;
+
+  if (session == NULL)
+    return waited_ms >= DRAIN_MS;
+  snprintf(name, sizeof(name), "%s/%s", tree->id, installed->record.root);
+  if (copse_set_find(&session->installed, name) != NULL &&
+      copse_set_find(&walk->control->model.pops, installed->record.root) != NULL)
+    return waited_ms >= ROOT_GONE_MS;
+  return waited_ms >= DRAIN_MS;
+}
+
+static void
+walk_leaving_trees(struct walk *walk) {
+  for (size_t i = 0; i < walk->shadow->trees.count; i++) {
+    struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
+    const struct copse_installed *installed = NULL;
+    struct copse_session *session;
+
+    if (tree->planned || tree->removing)
+      continue;
+    if (tree->leaving_ms == 0)
+      tree->leaving_ms = walk->now_ms;
+    session = session_of(walk, tree->id, &installed);
+    tree->removing = tree->set.label == COPSE_LABEL_NONE ? root_may_go(walk, tree, session)
+                                                         : node_may_go(walk, tree, session, installed);
+  }
+}
+
+/* Takes members that go out of trees that stay, then out of the table. */
+static void
+remove_members(struct walk *walk) {
+  for (size_t i = 0; i < walk->shadow->trees.count; i++) {
+    struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
+    struct copse_api_hop *hops = calloc((size_t)tree->set.hops + 1, sizeof(*hops));
+    struct copse_api_tree set = tree->set;
+
+    set.hops = 0;
+    for (uint32_t j = 0; j < tree->set.hops && hops != NULL; j++) {
+      const struct copse_shadow_member *member =
+        tree->hops[j].kind == COPSE_HOP_MEMBER ? walk->shadow->member_at[tree->hops[j].slot] : NULL;
+
+      if (member == NULL || member->wanted)
+        hops[set.hops++] = tree->hops[j];
+    }
+    if (hops != NULL && set.hops != tree->set.hops && !tree->removing)
+      copse_nodes_tree(walk->nodes, &set, hops);
+    free(hops);
+  }
+}
+
+static void
+walk_removals(struct walk *walk) {
+  remove_members(walk);
+  for (size_t i = walk->shadow->trees.count; i-- > 0;) {
+    const struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
+
+    if (tree->removing)
+      copse_nodes_remove(walk->nodes, COPSE_API_TREE_REMOVE, tree->set.slot);
+  }
+  for (size_t i = walk->shadow->members.count; i-- > 0;) {
+    const struct copse_shadow_member *member = walk->shadow->members.items[i];
+
+    if (!member->wanted)
+      copse_nodes_remove(walk->nodes, COPSE_API_MEMBER_REMOVE, member->set.slot);
+  }
+  for (size_t i = walk->shadow->links.count; i-- > 0;) {
+    const struct copse_shadow_link *link = walk->shadow->links.items[i];
+    bool used = link->wanted;
+
+    for (size_t j = 0; j < walk->shadow->trees.count && !used; j++) {
+      const struct copse_shadow_tree *tree = walk->shadow->trees.items[j];
+
+      for (uint32_t k = 0; k < tree->set.hops && !used; k++)
+        used = tree->hops[k].kind == COPSE_HOP_LINK && tree->hops[k].slot == link->set.slot;
+    }
+    if (!used)
+      copse_nodes_remove(walk->nodes, COPSE_API_LINK_REMOVE, link->set.slot);
+  }
+}
+
+void
+copse_desire_walk(struct copse_control *control, uint64_t now_ms) {
+  struct walk walk = {.control = control, .nodes = &control->nodes, .shadow = &control->nodes.shadow, .now_ms = now_ms};
+
+  walk_links(&walk);
+  walk_members(&walk); /* new ones; they must be there before a tree names them */
+  walk_trees(&walk);
+  walk_leaving_trees(&walk);
+  walk_members(&walk); /* with the trees that are there now */
+  if (!is_full(&walk))
+    walk_removals(&walk);
+}

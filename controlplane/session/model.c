@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model.h"
+#include "model_keys.h"
+#include <copse/log.h>
+#include <copse/scheduler.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const prefixes[] = {"/pops/", "/links/", "/reserved/", "/egress/", "/accounts/", "/sessions/"};
+
+void *
+copse_entry(struct copse_set *set, const char *name, size_t bytes) {
+  void *object = copse_set_find(set, name);
+
+  if (object != NULL)
+    return object;
+  object = calloc(1, bytes);
+  if (object == NULL)
+    return NULL;
+  strcpy(object, name);
+  if (copse_set_add(set, object) < 0) {
+    free(object);
+    return NULL;
+  }
+  return object;
+}
+
+static int
+apply_pop(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_pop *pop = copse_entry(&model->pops, name, sizeof(*pop));
+
+  if (pop == NULL)
+    return -ENOMEM;
+  if (revision < pop->revision)
+    return 0;
+  pop->revision = revision;
+  for (size_t i = 0; i < model->sessions.count; i++)
+    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  if (!copse_pop_read(value, &pop->record))
+    free(copse_set_remove(&model->pops, name));
+  return 0;
+}
+
+static int
+apply_account(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_account *account = copse_entry(&model->accounts, name, sizeof(*account));
+
+  if (account == NULL)
+    return -ENOMEM;
+  if (revision < account->revision)
+    return 0;
+  account->revision = revision;
+  for (size_t i = 0; i < model->sessions.count; i++)
+    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  if (!copse_account_read(value, &account->record))
+    free(copse_set_remove(&model->accounts, name));
+  return 0;
+}
+
+static int
+apply_egress(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_egress *egress = copse_entry(&model->egress, name, sizeof(*egress));
+
+  if (egress == NULL)
+    return -ENOMEM;
+  if (revision < egress->revision)
+    return 0;
+  egress->revision = revision;
+  if (!copse_egress_read(value, &egress->record))
+    free(copse_set_remove(&model->egress, name));
+  return 0;
+}
+
+/* The link's object, made when missing; null also when the name is not "U/V". */
+static struct copse_link *
+link_entry(struct copse_model *model, const char *name) {
+  const char *slash = strchr(name, '/');
+  struct copse_link *link;
+
+  if (slash == NULL || slash - name >= COPSE_NAME_BYTES || strlen(slash + 1) >= COPSE_NAME_BYTES)
+    return NULL;
+  link = copse_entry(&model->links, name, sizeof(*link));
+  if (link != NULL && link->from[0] == '\0') {
+    memcpy(link->from, name, (size_t)(slash - name));
+    strcpy(link->to, slash + 1);
+  }
+  return link;
+}
+
+static void
+link_free(void *object) {
+  struct copse_link *link = object;
+
+  json_decref(link->reserved);
+  free(link);
+}
+
+static void
+link_sweep(struct copse_model *model, struct copse_link *link) {
+  if (link->revision == 0 && link->reserved == NULL)
+    link_free(copse_set_remove(&model->links, link->name));
+}
+
+static int
+apply_link(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_link *link = link_entry(model, name);
+
+  if (link == NULL)
+    return -ENOMEM;
+  if (revision < link->revision)
+    return 0;
+  link->revision = copse_link_read(value, &link->record) ? revision : 0;
+  if (link->revision == 0)
+    link->record = (struct copse_link_record){0};
+  for (size_t i = 0; i < model->sessions.count; i++)
+    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  link_sweep(model, link);
+  return 0;
+}
+
+static int
+apply_reserved(struct copse_model *model, const char *name, json_t *value, uint64_t revision) {
+  struct copse_link *link = link_entry(model, name);
+
+  if (link == NULL)
+    return -ENOMEM;
+  if (revision < link->reserved_revision)
+    return 0;
+  json_decref(link->reserved);
+  link->reserved = json_is_object(value) ? json_incref(value) : NULL;
+  link->reserved_revision = link->reserved != NULL ? revision : 0;
+  link_sweep(model, link);
+  return 0;
+}
+
+/* The names of PoPs and accounts fit their fields, or the record is none. */
+static int
+apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t revision) {
+  if (strncmp(key, "/pops/", 6) == 0 && strlen(key + 6) < COPSE_NAME_BYTES)
+    return apply_pop(model, key + 6, value, revision);
+  if (strncmp(key, "/links/", 7) == 0)
+    return apply_link(model, key + 7, value, revision);
+  if (strncmp(key, "/reserved/", 10) == 0)
+    return apply_reserved(model, key + 10, value, revision);
+  if (strncmp(key, "/egress/", 8) == 0 && strlen(key + 8) < COPSE_NAME_BYTES)
+    return apply_egress(model, key + 8, value, revision);
+  if (strncmp(key, "/accounts/", 10) == 0 && strlen(key + 10) < COPSE_ACCOUNT_BYTES)
+    return apply_account(model, key + 10, value, revision);
+  return 0;
+}
+
+int
+copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision) {
+  json_error_t error;
+  json_t *json = NULL;
+  int result;
+
+  if (value != NULL) {
+    json = json_loads(value, JSON_DECODE_ANY, &error);
+    if (json == NULL)
+      copse_log(COPSE_LOG_WARNING, "the store's %s cannot be read: %s", key, error.text);
+  }
+  model->changed = true;
+  if (strncmp(key, "/sessions/", 10) == 0)
+    result = copse_model_apply_session(model, key + 10, value, json, revision);
+  else
+    result = apply_value(model, key, json, revision);
+  json_decref(json);
+  return result;
+}
+
+int
+copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision) {
+  int result = 0;
+
+  copse_model_free(model);
+  *revision = UINT64_MAX;
+  for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && result == 0; i++) {
+    struct copse_values values;
+
+    result = copse_store_list(store, prefixes[i], &values);
+    if (result < 0)
+      break;
+    if (values.revision < *revision)
+      *revision = values.revision; /* changes between the lists come twice rather than never */
+    for (size_t j = 0; j < values.count && result == 0; j++)
+      result = copse_model_apply(model, values.items[j].key, values.items[j].value, values.items[j].revision);
+    copse_values_free(&values);
+  }
+  if (result < 0)
+    copse_model_free(model);
+  return result;
+}
+
+void
+copse_model_free(struct copse_model *model) {
+  copse_set_free(&model->pops, free);
+  copse_set_free(&model->links, link_free);
+  copse_set_free(&model->egress, free);
+  copse_set_free(&model->accounts, free);
+  copse_set_free(&model->sessions, copse_model_session_free);
+  *model = (struct copse_model){.changed = true};
+}

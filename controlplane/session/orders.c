@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who injects which block. The scheduler's state is in the store, changed by compare: seeds of several PoPs share it.
+ */
+#include "state.h"
+#include <copse/log.h>
+#include <copse/scheduler.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SILENCE_MS 5000 /* after which a seed's orders are given to another */
+#define TOUCH_MS 1000   /* orders that are only kept alive are written so often */
+#define ACTIVE_MS 2000  /* a seed that asked within this time shares its tree with others */
+#define TRIES 8         /* of the transaction */
+#define RANGES_MAX 4096 /* of injected blocks in an answer */
+#define ORDERS_MAX 64   /* open ranges of one seed */
+#define BLOCK_BITS (COPSE_BLOCK_BYTES * 8ULL)
+#define HEADROOM 0.97 /* of an uplink: its layer 2 headers are not in our rates */
+
+/* Decodes the state when it has changed; null when memory is short. */
+static struct copse_scheduler *
+scheduler_of(struct copse_session *session) {
+  if (session->scheduler == NULL && session->orders != NULL)
+    session->scheduler = copse_scheduler_load(session->orders);
+  if (session->scheduler == NULL)
+    session->scheduler = copse_scheduler_create(copse_session_blocks(session));
+  return session->scheduler;
+}
+
+static json_t *
+ranges_json(const struct copse_range *ranges, size_t count) {
+  json_t *array = json_array();
+
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(array, json_pack("[I, I]", (json_int_t)ranges[i].first, (json_int_t)ranges[i].count));
+  return array;
+}
+
+json_t *
+copse_orders_injected(struct copse_session *session) {
+  struct copse_scheduler *scheduler = scheduler_of(session);
+  struct copse_range *ranges;
+
+  if (session->injected != NULL || scheduler == NULL)
+    return json_incref(session->injected);
+  ranges = calloc(RANGES_MAX, sizeof(*ranges));
+  if (ranges == NULL)
+    return NULL;
+  session->injected = ranges_json(ranges, copse_scheduler_injected(scheduler, ranges, RANGES_MAX));
+  free(ranges);
+  return json_incref(session->injected);
+}
+
+/* Seeds here that are sending. */
+static unsigned
+active_here(const struct copse_control *control, const struct copse_session *session, uint64_t now_ms) {
+  unsigned count = 0;
+
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    count += member->revision != 0 && strcmp(member->record.pop, control->config->pop) == 0 &&
+             member->local.ordered_ms != 0 && now_ms - member->local.ordered_ms < ACTIVE_MS;
+  }
+  return count == 0 ? 1 : count;
+}
+
+/* The tree members here may send on now: in the plan, and whole. */
+static const struct copse_planned_tree *
+open_tree(const struct copse_control *control, const struct copse_session *session) {
+  const struct copse_planned_tree *planned = copse_session_rooted(session, control->config->pop);
+  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
+
+  if (session->finished || planned == NULL || planned->status != COPSE_TREE_OK)
+    return NULL;
+  snprintf(name, sizeof(name), "%s/%s", planned->id, control->config->pop);
+  return copse_set_find(&session->installed, name) == NULL ? NULL : planned;
+}
+
+static uint64_t
+less_headers(uint64_t uplink_bps) {
+  return (uint64_t)((double)uplink_bps * HEADROOM);
+}
+
+/* What all complete members of areas with a tree can send, bit/s. */
+static uint64_t
+total_rate(const struct copse_session *session) {
+  uint64_t total = 0;
+
+  for (size_t i = 0; i < session->plan.tree_count; i++) {
+    const struct copse_planned_tree *tree = &session->plan.trees[i];
+    uint64_t area = 0;
+
+    for (size_t j = 0; j < session->members.count && tree->status == COPSE_TREE_OK; j++) {
+      const struct copse_member *member = session->members.items[j];
+
+      if (member->revision != 0 && copse_member_complete(member) && strcmp(member->record.pop, tree->root) == 0)
+        area += less_headers(member->record.uplink_bps);
+    }
+    total += area < tree->rate_bps ? area : tree->rate_bps;
+  }
+  return total;
+}
+
+struct exchange {
+  struct copse_control *control;
+  struct copse_session *session;
+  struct copse_member *member;
+  const json_t *sent;
+  bool want, leave; /* another order; give all orders back */
+  uint64_t rate_bps, total_bps, now_ms;
+  uint64_t wall_ms; /* for the scheduler: PoPs of several machines share its state */
+};
+
+static void
+take_sent(struct copse_scheduler *scheduler, const struct exchange *exchange) {
+  size_t index;
+  json_t *item;
+
+  json_array_foreach(exchange->sent, index, item) {
+    json_int_t first = json_integer_value(json_array_get(item, 0));
+    json_int_t count = json_integer_value(json_array_get(item, 1));
+    uint32_t blocks = copse_session_blocks(exchange->session);
+
+    if (first < 0 || count <= 0 || first >= blocks || count > blocks - first)
+      continue;
+    copse_scheduler_sent(scheduler, exchange->member->number, (struct copse_range){(uint32_t)first, (uint32_t)count},
+                         exchange->wall_ms);
+  }
+}
+
+/* Blocks a member has been ordered to send. Never more than a second's worth are, however often it asks. */
+static uint64_t
+open_blocks(const struct copse_scheduler *scheduler, uint64_t number) {
+  struct copse_range ranges[ORDERS_MAX];
+  size_t count = copse_scheduler_open(scheduler, number, ranges, ORDERS_MAX);
+  uint64_t blocks = 0;
+
+  for (size_t i = 0; i < count; i++)
+    blocks += ranges[i].count;
+  return blocks;
+}
+
+/* Makes the exchange on a state; true when it must be written. */
+static bool
+make_exchange(struct copse_scheduler *scheduler, const struct exchange *exchange) {
+  struct copse_range ranges[ORDERS_MAX];
+  uint64_t number = exchange->member->number;
+  bool changed = json_array_size(exchange->sent) > 0;
+
+  take_sent(scheduler, exchange);
+  if (exchange->leave) {
+    changed |= copse_scheduler_open(scheduler, number, ranges, 1) > 0;
+    copse_scheduler_leave(scheduler, number);
+    return changed;
+  }
+  copse_scheduler_touch(scheduler, number, exchange->wall_ms);
+  changed |= copse_scheduler_expire(scheduler, exchange->wall_ms, SILENCE_MS) > 0;
+  if (exchange->want && open_blocks(scheduler, number) * BLOCK_BITS < exchange->rate_bps)
+    changed |= copse_scheduler_order(scheduler, number, exchange->rate_bps, exchange->total_bps, exchange->wall_ms,
+                                     ranges, ORDERS_MAX) > 0;
+  return changed || (exchange->now_ms - exchange->member->local.touched_ms >= TOUCH_MS &&
+                     copse_scheduler_open(scheduler, number, ranges, 1) > 0);
+}
+
+static int
+write_state(const struct exchange *exchange, const char *text) {
+  char key[sizeof("/sessions//orders") + COPSE_SESSION_BYTES];
+  struct copse_compare compare = {.key = key, .revision = exchange->session->orders_revision};
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
+
+  snprintf(key, sizeof(key), "/sessions/%s/orders", exchange->session->id);
+  return copse_control_commit(exchange->control, &compare, 1, &change, 1);
+}
+
+/* After a refresh: both again, false when one is gone. */
+static bool
+find_again(struct exchange *exchange, const char *session, const char *member) {
+  exchange->session = copse_model_session(&exchange->control->model, session);
+  exchange->member = exchange->session == NULL ? NULL : copse_session_member(exchange->session, member);
+  return exchange->member != NULL;
+}
+
+/* Reads, changes and writes the state until nobody was faster. The state in the model is only ever replaced whole, so a
+ * copy is changed. False when the session or the member is gone. */
+static bool
+run_exchange(struct exchange *exchange) {
+  char session[COPSE_SESSION_BYTES], member[COPSE_ID_BYTES];
+  int result = -EAGAIN;
+
+  strcpy(session, exchange->session->id);
+  strcpy(member, exchange->member->id);
+  for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
+    struct copse_scheduler *current = scheduler_of(exchange->session);
+    char *text = current == NULL ? NULL : copse_scheduler_save(current);
+    struct copse_scheduler *copy = text == NULL ? NULL : copse_scheduler_load(text);
+    bool changed = copy != NULL && make_exchange(copy, exchange);
+
+    free(text);
+    text = changed ? copse_scheduler_save(copy) : NULL;
+    copse_scheduler_free(copy);
+    result = text == NULL ? 0 : write_state(exchange, text);
+    if (result == 0 && text != NULL)
+      exchange->member->local.touched_ms = exchange->now_ms;
+    free(text);
+    if (result == -EAGAIN) {
+      copse_control_refresh(exchange->control);
+      if (!find_again(exchange, session, member))
+        return false;
+    }
+  }
+  return true;
+}
+
+/* What it may send, bit/s: its uplink, and its share of the tree among the seeds that send. */
+static void
+set_rates(struct exchange *exchange, const struct copse_planned_tree *tree) {
+  uint64_t share = tree->rate_bps / active_here(exchange->control, exchange->session, exchange->now_ms);
+
+  exchange->rate_bps = less_headers(exchange->member->record.uplink_bps);
+  if (share < exchange->rate_bps)
+    exchange->rate_bps = share;
+  exchange->total_bps = total_rate(exchange->session);
+  if (exchange->total_bps < exchange->rate_bps)
+    exchange->total_bps = exchange->rate_bps;
+}
+
+static json_t *
+send_json(uint64_t rate_bps, json_t *orders) {
+  return json_pack("{s:I, s:o}", "rate_bps", (json_int_t)rate_bps, "orders", orders);
+}
+
+json_t *
+copse_orders_sync(struct copse_control *control, struct copse_session *session, struct copse_member *member,
+                  const json_t *body, uint64_t now_ms) {
+  const struct copse_planned_tree *tree = open_tree(control, session);
+  struct exchange exchange = {.control = control,
+                              .session = session,
+                              .member = member,
+                              .sent = json_object_get(body, "sent"),
+                              .want = json_is_true(json_object_get(body, "want")),
+                              .leave = tree == NULL,
+                              .now_ms = now_ms,
+                              .wall_ms = copse_control_wall()};
+  struct copse_range ranges[ORDERS_MAX];
+  struct copse_scheduler *scheduler;
+  size_t count = 0;
+
+  if (!copse_member_complete(member))
+    return send_json(0, json_array());
+  if (exchange.want && !session->finished && copse_area_idle(control, session, false) == 0)
+    copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
+  if (exchange.want || json_array_size(exchange.sent) > 0)
+    member->local.ordered_ms = now_ms;
+  if (tree != NULL)
+    set_rates(&exchange, tree);
+  if (!run_exchange(&exchange))
+    return send_json(0, json_array());
+  scheduler = scheduler_of(exchange.session);
+  if (scheduler != NULL && exchange.rate_bps > 0)
+    count = copse_scheduler_open(scheduler, exchange.member->number, ranges, ORDERS_MAX);
+  return send_json(exchange.rate_bps, ranges_json(ranges, count));
+}
+
+void
+copse_orders_leave(struct copse_control *control, struct copse_session *session, struct copse_member *member,
+                   uint64_t now_ms) {
+  struct exchange exchange = {.control = control,
+                              .session = session,
+                              .member = member,
+                              .leave = true,
+                              .now_ms = now_ms,
+                              .wall_ms = copse_control_wall()};
+
+  run_exchange(&exchange);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One PoP of a session's V' makes its plans: elected through the store, fenced by the revision of its election. */
+#include "plan.h"
+#include "state.h"
+#include <copse/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEBOUNCE_MS 200
+#define RETRY_MAX_MS 2000
+
+#define SESSION_KEY_BYTES (sizeof("/sessions//owner") + COPSE_SESSION_BYTES)
+
+static bool
+is_mine(const struct copse_control *control, const struct copse_session *session) {
+  return strcmp(session->owner, control->config->pop) == 0;
+}
+
+static bool
+has_living_area(const struct copse_control *control, const struct copse_session *session) {
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (member->revision != 0 && copse_set_find(&control->model.pops, member->record.pop) != NULL)
+      return true;
+  }
+  return false;
+}
+
+static bool
+holds_anything(const struct copse_session *session) {
+  for (size_t i = 0; i < session->plan.tree_count; i++)
+    if (session->plan.trees[i].status == COPSE_TREE_OK)
+      return true;
+  return false;
+}
+
+/* A PoP of V' may own the session; when V' is empty, any may, to give back what its plan holds. */
+static bool
+may_own(const struct copse_control *control, const struct copse_session *session) {
+  if (copse_area_alive(&control->model, session, control->config->pop))
+    return true;
+  return holds_anything(session) && !has_living_area(control, session);
+}
+
+static void
+stand_for_election(struct copse_control *control, struct copse_session *session) {
+  char key[SESSION_KEY_BYTES];
+  char *text = copse_json_take(json_string(control->config->pop));
+  struct copse_compare compare = {.key = key, .revision = 0};
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text, .lease = control->lease};
+
+  snprintf(key, sizeof(key), "/sessions/%s/owner", session->id);
+  if (text != NULL && control->lease != 0 && copse_control_commit(control, &compare, 1, &change, 1) == 0)
+    copse_log(COPSE_LOG_INFO, "session %s: ours to plan", session->id);
+  free(text);
+}
+
+static void
+resign(struct copse_control *control, struct copse_session *session) {
+  char key[SESSION_KEY_BYTES];
+  struct copse_compare compare = {.key = key, .revision = session->owner_revision};
+  struct copse_change change = {.kind = COPSE_CHANGE_DELETE, .key = key};
+
+  snprintf(key, sizeof(key), "/sessions/%s/owner", session->id);
+  copse_control_commit(control, &compare, 1, &change, 1);
+}
+
+static void
+describe(const struct copse_session *session) {
+  for (size_t i = 0; i < session->plan.tree_count; i++) {
+    const struct copse_planned_tree *tree = &session->plan.trees[i];
+
+    if (tree->status == COPSE_TREE_OK)
+      copse_log(COPSE_LOG_INFO, "session %s: plan %llu: tree %s of %s, %zu edges, %.3f Mbit/s in [%.3f, %.3f]",
+                session->id, (unsigned long long)session->plan.epoch, tree->id, tree->root, tree->edge_count,
+                (double)tree->rate_bps / 1e6, (double)tree->min_bps / 1e6, (double)tree->max_bps / 1e6);
+    else
+      copse_log(COPSE_LOG_INFO, "session %s: plan %llu: no tree of %s: %s %s", session->id,
+                (unsigned long long)session->plan.epoch, tree->root, copse_tree_status_name(tree->status),
+                tree->reason);
+  }
+}
+
+/* Everything but the epoch. */
+static bool
+same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) {
+  json_t *left = copse_plan_write(a), *right = copse_plan_write(b);
+  bool same;
+
+  json_object_del(left, "epoch");
+  json_object_del(right, "epoch");
+  same = left != NULL && json_equal(left, right);
+  json_decref(left);
+  json_decref(right);
+  return same;
+}
+
+/* Makes the plan and commits it, with `record` as the session's if not null. -EAGAIN: the store has moved on. */
+static int
+plan(struct copse_control *control, struct copse_session *session, const json_t *record) {
+  struct copse_error error = {.text = ""};
+  struct copse_plan_commit commit;
+  struct copse_plan_record made;
+  int result = copse_plan_make(&control->model, session, control->config, &made, &error);
+
+  if (result < 0) {
+    copse_log(COPSE_LOG_ERROR, "session %s: no plan: %s", session->id, error.text);
+    return result;
+  }
+  if (record == NULL && session->plan_revision != 0 && same_plan(&made, &session->plan)) {
+    copse_plan_record_free(&made);
+    return 0;
+  }
+  result = copse_plan_commit_make(&control->model, session, &made, record, &commit);
+  copse_plan_record_free(&made);
+  if (result == 0) {
+    result = copse_control_commit(control, commit.compares, commit.compare_count, commit.changes, commit.change_count);
+    copse_plan_commit_free(&commit);
+  }
+  if (result == 0)
+    describe(session);
+  return result;
+}
+
+/* Plans when what a plan is made of has changed, a moment later: changes come in swarms. */
+static void
+plan_when_due(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  uint8_t digest[sizeof(session->plan_digest)];
+  int result;
+
+  if (session->plan_stale) {
+    session->plan_stale = false;
+    copse_plan_digest(&control->model, session, control->config, digest);
+    if (session->plan_due_ms == 0 && memcmp(digest, session->plan_digest, sizeof(digest)) != 0)
+      session->plan_due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
+  }
+  if (session->plan_due_ms == 0 || now_ms < session->plan_due_ms)
+    return;
+  copse_plan_digest(&control->model, session, control->config, digest);
+  result = plan(control, session, NULL);
+  if (result == 0) {
+    memcpy(session->plan_digest, digest, sizeof(digest));
+    session->plan_due_ms = session->plan_tries = 0;
+    return;
+  }
+  /* Others were faster, or the store is ill: soon again, by and by less often, never in step with them. */
+  uint64_t delay = 10ULL << (session->plan_tries < 7 ? session->plan_tries : 7);
+  session->plan_tries++;
+  session->plan_due_ms = now_ms + delay + (uint64_t)random() % delay;
+  if (session->plan_due_ms > now_ms + RETRY_MAX_MS)
+    session->plan_due_ms = now_ms + RETRY_MAX_MS;
+}
+
+/* Somebody wanted the content, and everybody who can be asked has it. */
+static bool
+all_done(const struct copse_control *control, const struct copse_session *session) {
+  bool wanted = false;
+
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (member->revision == 0 || copse_set_find(&control->model.pops, member->record.pop) == NULL)
+      continue;
+    if (!copse_member_complete(member))
+      return false;
+    wanted |= !member->record.seed;
+  }
+  return wanted;
+}
+
+/* `completed` tells an end that came by itself, after which others may still join, from one that was ordered. */
+static void
+finish_when_done(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  json_t *record;
+
+  if (session->finished || !all_done(control, session)) {
+    session->done_since_ms = 0;
+    return;
+  }
+  if (session->done_since_ms == 0)
+    session->done_since_ms = now_ms;
+  if (now_ms - session->done_since_ms < control->config->finish_ms)
+    return;
+  record = json_deep_copy(session->record);
+  json_object_set_new(record, "state", json_string("finished"));
+  json_object_set_new(record, "completed", json_true());
+  session->finished = true; /* for the plan: none */
+  if (record == NULL || plan(control, session, record) < 0)
+    session->finished = false;
+  else
+    copse_log(COPSE_LOG_INFO, "session %s: all members have the content", session->id);
+  json_decref(record);
+}
+
+static void
+walk_session(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  if (session->owner_revision == 0) {
+    if (may_own(control, session))
+      stand_for_election(control, session);
+    return;
+  }
+  if (!is_mine(control, session))
+    return;
+  if (session->revision != 0)
+    finish_when_done(control, session, now_ms);
+  plan_when_due(control, session, now_ms);
+  if (session->plan_due_ms == 0 && !may_own(control, session))
+    resign(control, session);
+}
+
+void
+copse_owner_walk(struct copse_control *control, uint64_t now_ms) {
+  /* Backwards: a session may vanish with its last key. */
+  for (size_t i = control->model.sessions.count; i-- > 0;)
+    if (i < control->model.sessions.count)
+      walk_session(control, control->model.sessions.items[i], now_ms);
+}

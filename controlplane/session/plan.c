@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+#include <copse/log.h>
+#include <errno.h>
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define GROWTH_SLACK 0.1
+
+/* What BuildTrees is given, and the names behind its numbers. */
+struct inputs {
+  const char **names; /* of PoPs: in configuration order, then those only the store knows */
+  uint32_t name_count, name_capacity;
+  uint64_t *egress_bps;
+  struct copse_arc *arcs;
+  size_t arc_count;
+  struct copse_area *areas;
+  size_t area_count;
+  uint64_t *uplinks; /* of all areas, one after the other */
+};
+
+bool
+copse_area_alive(const struct copse_model *model, const struct copse_session *session, const char *pop) {
+  if (copse_set_find(&model->pops, pop) == NULL)
+    return false;
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (member->revision != 0 && strcmp(member->record.pop, pop) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* The first member of this area with this account. */
+static bool
+is_first_of_account(const struct copse_session *session, size_t index) {
+  const struct copse_member *member = session->members.items[index];
+
+  for (size_t i = 0; i < index; i++) {
+    const struct copse_member *other = session->members.items[i];
+
+    if (other->revision != 0 && strcmp(other->record.pop, member->record.pop) == 0 &&
+        strcmp(other->record.account, member->record.account) == 0)
+      return false;
+  }
+  return true;
+}
+
+uint64_t
+copse_area_credit(const struct copse_model *model, const struct copse_session *session, const char *pop) {
+  uint64_t credit = 0;
+
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+    const struct copse_account *account = copse_set_find(&model->accounts, member->record.account);
+
+    if (member->revision != 0 && strcmp(member->record.pop, pop) == 0 && account != NULL &&
+        is_first_of_account(session, i))
+      credit += account->record.credit_bytes;
+  }
+  for (size_t i = 0; i < session->ledgers.count; i++) {
+    const struct copse_tree_ledger *ledger = session->ledgers.items[i];
+
+    for (size_t j = 0; j < ledger->record.grant_count && strcmp(ledger->record.root, pop) == 0; j++)
+      credit += ledger->record.grants[j].bytes;
+  }
+  return credit < COPSE_CREDIT_MIN_BYTES ? 0 : credit;
+}
+
+static bool
+add_name(struct inputs *inputs, const char *name) {
+  for (uint32_t i = 0; i < inputs->name_count; i++)
+    if (strcmp(inputs->names[i], name) == 0)
+      return true;
+  if (inputs->name_count == inputs->name_capacity) {
+    uint32_t capacity = inputs->name_capacity == 0 ? 16 : inputs->name_capacity * 2;
+    const char **names = reallocarray(inputs->names, capacity, sizeof(*names));
+
+    if (names == NULL)
+      return false;
+    inputs->names = names;
+    inputs->name_capacity = capacity;
+  }
+  inputs->names[inputs->name_count++] = name;
+  return true;
+}
+
+static uint32_t
+number_of(const struct inputs *inputs, const char *name) {
+  uint32_t number = 0;
+
+  while (strcmp(inputs->names[number], name) != 0)
+    number++;
+  return number;
+}
+
+/* What sessions other than this one hold on a link. */
+static uint64_t
+reserved_by_others(const struct copse_link *link, const struct copse_session *session) {
+  uint64_t sum = 0;
+  const char *tree;
+  json_t *rate;
+
+  json_object_foreach(link->reserved, tree, rate) {
+    if (strncmp(tree, session->id, COPSE_SESSION_BYTES - 1) != 0)
+      sum += (uint64_t)json_integer_value(rate);
+  }
+  return sum;
+}
+
+static uint64_t
+less(uint64_t from, uint64_t amount) {
+  return from > amount ? from - amount : 0;
+}
+
+static bool
+add_network(struct inputs *inputs, const struct copse_model *model, const struct copse_session *session) {
+  inputs->arcs = calloc(model->links.count + 1, sizeof(*inputs->arcs));
+  inputs->egress_bps = calloc(inputs->name_count + 1, sizeof(*inputs->egress_bps));
+  if (inputs->arcs == NULL || inputs->egress_bps == NULL)
+    return false;
+  for (uint32_t i = 0; i < inputs->name_count; i++) {
+    const struct copse_egress *egress = copse_set_find(&model->egress, inputs->names[i]);
+
+    inputs->egress_bps[i] = egress == NULL ? COPSE_NO_LIMIT : egress->record.egress_bps;
+  }
+  for (size_t i = 0; i < model->links.count; i++) {
+    const struct copse_link *link = model->links.items[i];
+    uint64_t others = reserved_by_others(link, session);
+    uint32_t from = number_of(inputs, link->from), to = number_of(inputs, link->to);
+
+    if (inputs->egress_bps[from] != COPSE_NO_LIMIT)
+      inputs->egress_bps[from] = less(inputs->egress_bps[from], others);
+    if (link->record.bandwidth_bps > 0 && from != to)
+      inputs->arcs[inputs->arc_count++] =
+        (struct copse_arc){.from = from, .to = to, .bandwidth_bps = less(link->record.bandwidth_bps, others)};
+  }
+  return true;
+}
+
+/* C_i, as it was unless it has moved. */
+static double
+growth_of(const struct copse_model *model, const struct copse_session *session,
+          const struct copse_control_config *config, const char *pop, uint64_t mode_bps) {
+  uint64_t credit = copse_area_credit(model, session, pop);
+  double exact = copse_growth(credit, mode_bps, config->growth_reference_s, config->growth_max);
+  const struct copse_planned_tree *tree = copse_session_rooted(session, pop);
+
+  if (exact > 0 && tree != NULL && tree->growth > 0 && fabs(tree->growth - exact) <= GROWTH_SLACK * exact)
+    return tree->growth;
+  return exact;
+}
+
+static bool
+add_areas(struct inputs *inputs, const struct copse_model *model, const struct copse_session *session,
+          const struct copse_control_config *config) {
+  uint64_t *uplink = inputs->uplinks = calloc(session->members.count + 1, sizeof(*uplink));
+
+  inputs->areas = calloc(inputs->name_count + 1, sizeof(*inputs->areas));
+  if (uplink == NULL || inputs->areas == NULL)
+    return false;
+  for (uint32_t pop = 0; pop < inputs->name_count; pop++) {
+    struct copse_area area = {.pop = pop, .uplinks_bps = uplink};
+    const struct copse_area_state *state = copse_set_find(&session->areas, inputs->names[pop]);
+
+    if (!copse_area_alive(model, session, inputs->names[pop]))
+      continue;
+    for (size_t i = 0; i < session->members.count; i++) {
+      const struct copse_member *member = session->members.items[i];
+
+      if (member->revision == 0 || strcmp(member->record.pop, inputs->names[pop]) != 0)
+        continue;
+      area.seed |= copse_member_complete(member);
+      uplink[area.uplink_count++] = member->record.uplink_bps;
+    }
+    if (state == NULL || !state->record.idle)
+      area.growth =
+        growth_of(model, session, config, inputs->names[pop], copse_mode_bps(area.uplinks_bps, area.uplink_count));
+    uplink += area.uplink_count;
+    inputs->areas[inputs->area_count++] = area;
+  }
+  return true;
+}
+
+static bool
+inputs_gather(struct inputs *inputs, const struct copse_model *model, const struct copse_session *session,
+              const struct copse_control_config *config) {
+  *inputs = (struct inputs){0};
+  for (uint32_t i = 0; i < config->topology.pop_count; i++)
+    if (!add_name(inputs, config->topology.names[i]))
+      return false;
+  for (size_t i = 0; i < model->links.count; i++) {
+    const struct copse_link *link = model->links.items[i];
+
+    if (!add_name(inputs, link->from) || !add_name(inputs, link->to))
+      return false;
+  }
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (member->revision != 0 && !add_name(inputs, member->record.pop))
+      return false;
+  }
+  return add_network(inputs, model, session) && add_areas(inputs, model, session, config);
+}
+
+static void
+inputs_free(struct inputs *inputs) {
+  free(inputs->names);
+  free(inputs->egress_bps);
+  free(inputs->arcs);
+  free(inputs->areas);
+  free(inputs->uplinks);
+}
+
+void
+copse_plan_digest(const struct copse_model *model, const struct copse_session *session,
+                  const struct copse_control_config *config, uint8_t digest[32]) {
+  crypto_generichash_state state;
+  struct inputs inputs;
+  bool short_of_bandwidth = false;
+
+  crypto_generichash_init(&state, NULL, 0, 32);
+  for (size_t i = 0; i < session->plan.tree_count; i++)
+    short_of_bandwidth |= session->plan.trees[i].status == COPSE_TREE_INFEASIBLE;
+  if (!session->finished && inputs_gather(&inputs, model, session, config)) {
+    for (size_t i = 0; i < inputs.area_count; i++) {
+      struct copse_area *area = &inputs.areas[i];
+      const char *name = inputs.names[area->pop];
+
+      crypto_generichash_update(&state, (const void *)name, strlen(name) + 1);
+      crypto_generichash_update(&state, (const void *)&area->seed, sizeof(area->seed));
+      crypto_generichash_update(&state, (const void *)&area->growth, sizeof(area->growth));
+      crypto_generichash_update(&state, (const void *)area->uplinks_bps,
+                                area->uplink_count * sizeof(*area->uplinks_bps));
+    }
+    if (short_of_bandwidth)
+      crypto_generichash_update(&state, (const void *)inputs.arcs, inputs.arc_count * sizeof(*inputs.arcs));
+    inputs_free(&inputs);
+  }
+  for (size_t i = 0; i < model->links.count; i++) {
+    const struct copse_link *link = model->links.items[i];
+
+    crypto_generichash_update(&state, (const void *)link->name, strlen(link->name) + 1);
+    crypto_generichash_update(&state, (const void *)&link->record.bandwidth_bps, sizeof(link->record.bandwidth_bps));
+  }
+  for (size_t i = 0; i < model->egress.count; i++) {
+    const struct copse_egress *egress = model->egress.items[i];
+
+    crypto_generichash_update(&state, (const void *)egress->name, strlen(egress->name) + 1);
+    crypto_generichash_update(&state, (const void *)&egress->record.egress_bps, sizeof(egress->record.egress_bps));
+  }
+  crypto_generichash_final(&state, digest, 32);
+}
+
+static int
+compare_edges(const void *a, const void *b) {
+  return memcmp(a, b, sizeof(struct copse_tree_edge));
+}
+
+/* Both have the same edges, in whatever order. */
+static bool
+same_edges(const struct copse_planned_tree *a, const struct copse_planned_tree *b) {
+  size_t bytes = a->edge_count * sizeof(*a->edges);
+  struct copse_tree_edge *left, *right;
+  bool same;
+
+  if (a->edge_count != b->edge_count || a->edge_count == 0)
+    return a->edge_count == b->edge_count;
+  left = malloc(bytes);
+  right = malloc(bytes);
+  if (left != NULL && right != NULL) {
+    qsort(memcpy(left, a->edges, bytes), a->edge_count, sizeof(*left), compare_edges);
+    qsort(memcpy(right, b->edges, bytes), b->edge_count, sizeof(*right), compare_edges);
+  }
+  same = left != NULL && right != NULL && memcmp(left, right, bytes) == 0;
+  free(left);
+  free(right);
+  return same;
+}
+
+/* The next number of a root: its ordinal is the order in which roots appeared, the version counts its trees. */
+static int
+next_number(json_t *numbers, const char *root, uint32_t *number) {
+  uint32_t last = (uint32_t)json_integer_value(json_object_get(numbers, root));
+  uint32_t ordinal = (uint32_t)json_object_size(numbers) + 1;
+
+  *number = last == 0 ? ordinal << 8 | 1 : (last & ~0xffU) | ((last + 1) & 0xff);
+  return json_object_set_new(numbers, root, json_integer(*number)) < 0 ? -ENOMEM : 0;
+}
+
+static int
+take_identity(struct copse_planned_tree *tree, const struct copse_session *session, json_t *numbers) {
+  const struct copse_planned_tree *before = copse_session_rooted(session, tree->root);
+  uint64_t id;
+
+  if (before != NULL && before->status == COPSE_TREE_OK && same_edges(before, tree)) {
+    memcpy(tree->id, before->id, sizeof(tree->id));
+    memcpy(tree->key, before->key, sizeof(tree->key));
+    tree->number = before->number;
+    return 0;
+  }
+  do
+    randombytes_buf(&id, sizeof(id));
+  while (id == 0);
+  snprintf(tree->id, sizeof(tree->id), "%016llx", (unsigned long long)id);
+  randombytes_buf(tree->key, sizeof(tree->key));
+  return next_number(numbers, tree->root, &tree->number);
+}
+
+static const char *
+why_no_sender(const struct copse_session *session, const char *pop) {
+  const struct copse_area_state *area = copse_set_find(&session->areas, pop);
+
+  return area != NULL && area->record.idle ? "nothing was sent on it for long" : "no credit";
+}
+
+static int
+convert_tree(struct copse_planned_tree *tree, const struct copse_built_tree *built, const struct inputs *inputs,
+             const struct copse_session *session, json_t *numbers) {
+  *tree = (struct copse_planned_tree){.status = built->status,
+                                      .clamped = built->clamped,
+                                      .min_bps = built->min_bps,
+                                      .max_bps = built->max_bps,
+                                      .rate_bps = built->rate_bps};
+  strcpy(tree->root, inputs->names[built->root]);
+  for (size_t i = 0; i < inputs->area_count; i++)
+    if (inputs->areas[i].pop == built->root)
+      tree->growth = inputs->areas[i].growth;
+  snprintf(tree->reason, sizeof(tree->reason), "%s",
+           built->status == COPSE_TREE_NO_SENDER ? why_no_sender(session, tree->root) : built->reason);
+  if (built->status != COPSE_TREE_OK)
+    return 0;
+  tree->edges = calloc(built->edge_count + 1, sizeof(*tree->edges));
+  if (tree->edges == NULL)
+    return -ENOMEM;
+  tree->edge_count = built->edge_count;
+  for (size_t i = 0; i < built->edge_count; i++) {
+    strcpy(tree->edges[i].from, inputs->names[built->edges[i].from]);
+    strcpy(tree->edges[i].to, inputs->names[built->edges[i].to]);
+  }
+  return take_identity(tree, session, numbers);
+}
+
+static int
+build(const struct inputs *inputs, const struct copse_session *session, const struct copse_control_config *config,
+      struct copse_plan_record *plan, struct copse_error *error) {
+  struct copse_network network = {
+    .pops = inputs->name_count, .egress_bps = inputs->egress_bps, .arcs = inputs->arcs, .arc_count = inputs->arc_count};
+  struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth, .max_fanout = (uint32_t)config->max_fanout};
+  struct copse_plan built = {0};
+  int result = copse_build_trees(&network, inputs->areas, inputs->area_count, &shape, &built, error);
+
+  if (result == 0)
+    result = copse_verify_plan(&network, inputs->areas, inputs->area_count, &shape, &built, error);
+  if (result == 0 && built.tree_count > 0) {
+    plan->trees = calloc(built.tree_count, sizeof(*plan->trees));
+    result = plan->trees == NULL ? -ENOMEM : 0;
+  }
+  for (size_t i = 0; i < built.tree_count && result == 0; i++)
+    result = convert_tree(&plan->trees[plan->tree_count++], &built.trees[i], inputs, session, plan->numbers);
+  copse_plan_free(&built);
+  return result;
+}
+
+int
+copse_plan_make(const struct copse_model *model, const struct copse_session *session,
+                const struct copse_control_config *config, struct copse_plan_record *plan, struct copse_error *error) {
+  struct inputs inputs;
+  int result = -ENOMEM;
+
+  *plan = (struct copse_plan_record){.epoch = session->plan.epoch + 1};
+  plan->numbers = session->plan.numbers != NULL ? json_deep_copy(session->plan.numbers) : json_object();
+  if (inputs_gather(&inputs, model, session, config) && plan->numbers != NULL)
+    result = session->finished || session->revision == 0 || inputs.area_count == 0
+               ? 0
+               : build(&inputs, session, config, plan, error);
+  inputs_free(&inputs);
+  if (result < 0)
+    copse_plan_record_free(plan);
+  if (result == -ENOMEM)
+    copse_fail(error, -ENOMEM, "no memory for the plan");
+  return result;
+}

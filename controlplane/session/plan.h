@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the members of a session to its trees: what the paper hands to the owner PoP, and the transaction that makes it
+ * so. No clock, no I/O.
+ *
+ * The uplinks of an area are those of all its members: every peer that is admitted may send. C_i comes from the credit
+ * of the accounts of the area's members, each counted once, and what its tree still holds of it; it is kept while it
+ * is within a tenth of the exact value, so that spending does not move rates all the time. */
+#ifndef COPSE_PLAN_H
+#define COPSE_PLAN_H
+
+#include "config.h"
+#include "model.h"
+
+/* Credit that is less than this cannot carry a block down any tree. */
+#define COPSE_CREDIT_MIN_BYTES 65536
+
+/* Makes the plan of a session from the model: trees whose root and edges are as before keep id, number and key. Without
+ * members, or when the session is finished, a plan without trees. -ENOMEM, -EBADMSG when the verifier refuses it. */
+int copse_plan_make(const struct copse_model *model, const struct copse_session *session,
+                    const struct copse_control_config *config, struct copse_plan_record *plan,
+                    struct copse_error *error);
+
+/* A digest of what the plan is made of, but for other sessions' reservations unless a tree is infeasible: a plan whose
+ * inputs did not change is not made again. */
+void copse_plan_digest(const struct copse_model *model, const struct copse_session *session,
+                       const struct copse_control_config *config, uint8_t digest[32]);
+
+/* Compares and changes of the store that replace the session's plan by this one together with its reservations, so that
+ * no link is oversold whatever other owners do. Owns what it points to; free with copse_plan_commit_free. */
+struct copse_plan_commit {
+  struct copse_compare *compares;
+  size_t compare_count;
+  struct copse_change *changes;
+  size_t change_count;
+};
+/* `record`, if not null, replaces the session's own record as well. -ENOMEM. */
+int copse_plan_commit_make(const struct copse_model *model, const struct copse_session *session,
+                           const struct copse_plan_record *plan, const json_t *record,
+                           struct copse_plan_commit *commit);
+void copse_plan_commit_free(struct copse_plan_commit *commit);
+
+/* An area has members in the session, and a control plane that lives. */
+bool copse_area_alive(const struct copse_model *model, const struct copse_session *session, const char *pop);
+/* The credit an area can still spend, bytes. */
+uint64_t copse_area_credit(const struct copse_model *model, const struct copse_session *session, const char *pop);
+
+#endif

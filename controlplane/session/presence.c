@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* That we are here: a lease, renewed; the PoP's record and what we own hang on it. The links and budgets of our
+ * configuration are in the store as well. */
+#include "state.h"
+#include <copse/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Puts our record under the present lease. */
+static int
+announce(struct copse_control *control) {
+  struct copse_pop_record record = {.endpoint = control->endpoint, .lease = control->lease};
+  char key[16 + COPSE_NAME_BYTES], *text;
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .lease = control->lease};
+  int result;
+
+  snprintf(record.api, sizeof(record.api), "%s", control->api);
+  snprintf(key, sizeof(key), "/pops/%s", control->config->pop);
+  text = copse_json_take(copse_pop_write(&record));
+  change.value = text;
+  result = text == NULL ? -ENOMEM : copse_control_commit(control, NULL, 0, &change, 1);
+  free(text);
+  return result;
+}
+
+static int
+begin_lease(struct copse_control *control, uint64_t now_ms, struct copse_error *error) {
+  int result = copse_store_lease(control->store, now_ms, control->config->presence_ms, &control->lease, error);
+
+  if (result < 0) {
+    control->lease = 0;
+    return result;
+  }
+  control->renewed_ms = now_ms;
+  return announce(control);
+}
+
+/* A lease left by a process that was killed: what it owned is free for election again, and ours to win. */
+static void
+end_former_lease(struct copse_control *control) {
+  const struct copse_pop *pop = copse_set_find(&control->model.pops, control->config->pop);
+
+  if (pop != NULL && copse_store_revoke(control->store, pop->record.lease) == 0)
+    copse_control_refresh(control);
+}
+
+static const struct copse_arc *
+configured_arc(const struct copse_topology *topology, const struct copse_link *link, size_t *index) {
+  for (size_t i = 0; i < topology->arc_count; i++) {
+    const struct copse_arc *arc = &topology->arcs[i];
+
+    if (strcmp(topology->names[arc->from], link->from) == 0 && strcmp(topology->names[arc->to], link->to) == 0) {
+      *index = i;
+      return arc;
+    }
+  }
+  return NULL;
+}
+
+static int
+put_json(struct copse_control *control, const char *key, json_t *json) {
+  char *text = copse_json_take(json);
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
+  int result = text == NULL ? -ENOMEM : copse_control_commit(control, NULL, 0, &change, 1);
+
+  free(text);
+  return result;
+}
+
+/* Links of our configuration as it is now; those we once put and no longer have, go. */
+static int
+put_links(struct copse_control *control) {
+  const struct copse_topology *topology = &control->config->topology;
+  char key[16 + 2 * COPSE_NAME_BYTES];
+  int result = 0;
+
+  for (size_t i = 0; i < topology->arc_count && result == 0; i++) {
+    const struct copse_arc *arc = &topology->arcs[i];
+    struct copse_link_record record = {.bandwidth_bps = arc->bandwidth_bps, .delay_ms = topology->delays_ms[i]};
+    const struct copse_link *link;
+
+    snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
+    snprintf(key, sizeof(key), "/links/%s/%s", topology->names[arc->from], topology->names[arc->to]);
+    link = copse_set_find(&control->model.links, key + strlen("/links/"));
+    if (link == NULL || link->record.bandwidth_bps != record.bandwidth_bps || link->record.delay_ms != record.delay_ms)
+      result = put_json(control, key, copse_link_write(&record));
+  }
+  for (size_t i = control->model.links.count; i-- > 0 && result == 0;) {
+    const struct copse_link *link = control->model.links.items[i];
+    struct copse_change change = {.kind = COPSE_CHANGE_DELETE, .key = key};
+    size_t index;
+
+    if (link->revision == 0 || strcmp(link->record.by, control->config->pop) != 0 ||
+        configured_arc(topology, link, &index) != NULL)
+      continue;
+    snprintf(key, sizeof(key), "/links/%s", link->name);
+    result = copse_control_commit(control, NULL, 0, &change, 1);
+  }
+  return result;
+}
+
+static int
+put_egress(struct copse_control *control) {
+  const struct copse_topology *topology = &control->config->topology;
+  char key[16 + COPSE_NAME_BYTES];
+  int result = 0;
+
+  for (uint32_t i = 0; i < topology->pop_count && result == 0; i++) {
+    const struct copse_egress *egress = copse_set_find(&control->model.egress, topology->names[i]);
+    struct copse_egress_record record = {.egress_bps = topology->egress_bps[i]};
+    struct copse_change change = {.kind = COPSE_CHANGE_DELETE, .key = key};
+
+    snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
+    snprintf(key, sizeof(key), "/egress/%s", topology->names[i]);
+    if (record.egress_bps == COPSE_NO_LIMIT && egress != NULL && strcmp(egress->record.by, control->config->pop) == 0)
+      result = copse_control_commit(control, NULL, 0, &change, 1);
+    else if (record.egress_bps != COPSE_NO_LIMIT && (egress == NULL || egress->record.egress_bps != record.egress_bps))
+      result = put_json(control, key, copse_egress_write(&record));
+  }
+  return result;
+}
+
+int
+copse_presence_start(struct copse_control *control, struct copse_error *error) {
+  int result;
+
+  end_former_lease(control);
+  result = begin_lease(control, copse_control_now(), error);
+  if (result == 0)
+    result = put_links(control);
+  if (result == 0)
+    result = put_egress(control);
+  return result == 0 ? 0 : copse_fail(error, result, "the store cannot be written: %s", strerror(-result));
+}
+
+void
+copse_presence_walk(struct copse_control *control, uint64_t now_ms) {
+  const struct copse_pop *pop = copse_set_find(&control->model.pops, control->config->pop);
+  struct copse_error error;
+  int result = 0;
+
+  if (control->lease != 0 && now_ms - control->renewed_ms < control->config->presence_ms / 5)
+    return;
+  if (control->lease != 0)
+    result = copse_store_renew(control->store, control->lease, now_ms);
+  if (result == 0)
+    control->renewed_ms = now_ms;
+  if (control->lease == 0 || result == -ENOENT) {
+    copse_log(COPSE_LOG_WARNING, "our presence had expired; announcing it again");
+    if (begin_lease(control, now_ms, &error) < 0)
+      copse_log(COPSE_LOG_ERROR, "our presence cannot be announced: %s", error.text);
+  } else if (result == 0 && pop == NULL) {
+    announce(control);
+  }
+}
+
+void
+copse_presence_stop(struct copse_control *control) {
+  if (control->lease != 0)
+    copse_store_revoke(control->store, control->lease);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of plans and of single trees. */
+#include "records.h"
+#include <stdlib.h>
+
+static const char *const status_names[] = {
+  [COPSE_TREE_OK] = "ok",
+  [COPSE_TREE_INFEASIBLE] = "infeasible",
+  [COPSE_TREE_NO_SENDER] = "no_sender",
+  [COPSE_TREE_SINGLE_AREA] = "single_area",
+};
+#define STATUS_COUNT (sizeof(status_names) / sizeof(status_names[0]))
+
+const char *
+copse_tree_status_name(enum copse_tree_status status) {
+  return status_names[status];
+}
+
+static bool
+read_status(const json_t *json, enum copse_tree_status *out) {
+  const char *name = json_string_value(json_object_get(json, "status"));
+
+  for (size_t i = 0; i < STATUS_COUNT && name != NULL; i++) {
+    if (strcmp(name, status_names[i]) == 0) {
+      *out = (enum copse_tree_status)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool
+read_edges(const json_t *json, struct copse_planned_tree *out) {
+  size_t count = json_array_size(json);
+
+  if (!json_is_array(json))
+    return false;
+  out->edges = count == 0 ? NULL : calloc(count, sizeof(*out->edges));
+  if (count > 0 && out->edges == NULL)
+    return false;
+  out->edge_count = count;
+  for (size_t i = 0; i < count; i++) {
+    const json_t *edge = json_array_get(json, i);
+
+    if (!copse_json_text(edge, "from", out->edges[i].from, sizeof(out->edges[i].from)) ||
+        !copse_json_text(edge, "to", out->edges[i].to, sizeof(out->edges[i].to)))
+      return false;
+  }
+  return true;
+}
+
+static bool
+read_tree(const json_t *json, struct copse_planned_tree *out) {
+  uint64_t number;
+
+  out->clamped = json_is_true(json_object_get(json, "clamped"));
+  out->growth = json_number_value(json_object_get(json, "growth"));
+  if (!read_status(json, &out->status) || !copse_json_number(json, "number", &number) || number > UINT32_MAX)
+    return false;
+  out->number = (uint32_t)number;
+  return copse_json_text(json, "id", out->id, sizeof(out->id)) &&
+         copse_json_text(json, "root", out->root, sizeof(out->root)) &&
+         copse_json_text(json, "reason", out->reason, sizeof(out->reason)) &&
+         copse_json_number(json, "min_bps", &out->min_bps) && copse_json_number(json, "max_bps", &out->max_bps) &&
+         copse_json_number(json, "rate_bps", &out->rate_bps) &&
+         copse_json_hex(json, "key", out->key, sizeof(out->key)) && read_edges(json_object_get(json, "edges"), out);
+}
+
+bool
+copse_plan_read(const json_t *json, struct copse_plan_record *out) {
+  const json_t *trees = json_object_get(json, "trees");
+  size_t count = json_array_size(trees);
+
+  *out = (struct copse_plan_record){0};
+  if (!copse_json_number(json, "epoch", &out->epoch) || !json_is_array(trees) ||
+      !json_is_object(json_object_get(json, "numbers")))
+    return false;
+  out->trees = count == 0 ? NULL : calloc(count, sizeof(*out->trees));
+  out->numbers = json_deep_copy(json_object_get(json, "numbers"));
+  for (size_t i = 0; i < count && out->trees != NULL; i++) {
+    out->tree_count++;
+    if (!read_tree(json_array_get(trees, i), &out->trees[i]))
+      break;
+    if (i + 1 == count && out->numbers != NULL)
+      return true;
+  }
+  if (count == 0 && out->numbers != NULL)
+    return true;
+  copse_plan_record_free(out);
+  return false;
+}
+
+static json_t *
+write_tree(const struct copse_planned_tree *tree) {
+  char key[2 * COPSE_KEY_BYTES + 1];
+  json_t *edges = json_array();
+
+  for (size_t i = 0; i < tree->edge_count; i++)
+    json_array_append_new(edges, json_pack("{s:s, s:s}", "from", tree->edges[i].from, "to", tree->edges[i].to));
+  copse_hex(tree->key, sizeof(tree->key), key);
+  return json_pack("{s:s, s:I, s:s, s:s, s:s, s:b, s:f, s:I, s:I, s:I, s:s, s:o}", "id", tree->id, "number",
+                   (json_int_t)tree->number, "root", tree->root, "status", copse_tree_status_name(tree->status),
+                   "reason", tree->reason, "clamped", tree->clamped, "growth", tree->growth, "min_bps",
+                   (json_int_t)tree->min_bps, "max_bps", (json_int_t)tree->max_bps, "rate_bps",
+                   (json_int_t)tree->rate_bps, "key", key, "edges", edges);
+}
+
+json_t *
+copse_plan_write(const struct copse_plan_record *plan) {
+  json_t *trees = json_array();
+
+  for (size_t i = 0; i < plan->tree_count; i++)
+    json_array_append_new(trees, write_tree(&plan->trees[i]));
+  return json_pack("{s:I, s:O, s:o}", "epoch", (json_int_t)plan->epoch, "numbers", plan->numbers, "trees", trees);
+}
+
+void
+copse_plan_record_free(struct copse_plan_record *plan) {
+  for (size_t i = 0; i < plan->tree_count; i++)
+    free(plan->trees[i].edges);
+  free(plan->trees);
+  json_decref(plan->numbers);
+  *plan = (struct copse_plan_record){0};
+}
+
+bool
+copse_tree_record_read(const json_t *json, struct copse_tree_record *out) {
+  const json_t *grants = json_object_get(json, "grants");
+
+  *out = (struct copse_tree_record){.grant_count = json_array_size(grants)};
+  if (!json_is_array(grants) || out->grant_count > COPSE_GRANTS_MAX)
+    return false;
+  for (size_t i = 0; i < out->grant_count; i++) {
+    const json_t *grant = json_array_get(grants, i);
+
+    if (!copse_json_text(grant, "account", out->grants[i].account, sizeof(out->grants[i].account)) ||
+        !copse_json_number(grant, "bytes", &out->grants[i].bytes))
+      return false;
+  }
+  return copse_json_text(json, "root", out->root, sizeof(out->root)) &&
+         copse_json_hex(json, "instance", &out->instance, sizeof(out->instance)) &&
+         copse_json_number(json, "base_bytes", &out->base_bytes) &&
+         copse_json_number(json, "granted_bytes", &out->granted_bytes) &&
+         copse_json_number(json, "charged_bytes", &out->charged_bytes) && copse_json_number(json, "bps", &out->bps) &&
+         copse_json_number(json, "packets", &out->packets) && copse_json_number(json, "bytes", &out->bytes);
+}
+
+json_t *
+copse_tree_record_write(const struct copse_tree_record *record) {
+  char instance[2 * sizeof(record->instance) + 1];
+  json_t *grants = json_array();
+
+  for (size_t i = 0; i < record->grant_count; i++)
+    json_array_append_new(grants, json_pack("{s:s, s:I}", "account", record->grants[i].account, "bytes",
+                                            (json_int_t)record->grants[i].bytes));
+  copse_hex(&record->instance, sizeof(record->instance), instance);
+  return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "root", record->root, "instance", instance,
+                   "base_bytes", (json_int_t)record->base_bytes, "granted_bytes", (json_int_t)record->granted_bytes,
+                   "charged_bytes", (json_int_t)record->charged_bytes, "grants", grants, "bps", (json_int_t)record->bps,
+                   "packets", (json_int_t)record->packets, "bytes", (json_int_t)record->bytes);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One control plane from the inside, shared by the files of session/.
+ *
+ * Everything is decided by comparing: the model (what the store says) with the shadow (what the dataplane holds) and
+ * with the configuration. A walk does what is missing and can be repeated at any time, so a crash anywhere loses
+ * nothing. */
+#ifndef COPSE_STATE_H
+#define COPSE_STATE_H
+
+#include "config.h"
+#include "control.h"
+#include "dataplane/client.h"
+#include "model.h"
+#include "shadow.h"
+
+enum copse_nodes_state {
+  COPSE_NODES_AWAY,    /* no dataplane */
+  COPSE_NODES_READING, /* its DUMP has been asked for */
+  COPSE_NODES_READY,
+  COPSE_NODES_SENDING, /* a batch is under way */
+};
+
+#define COPSE_REFUSED_MAX 16
+/* An object the dataplane refused is left alone for a while. */
+struct copse_refused {
+  char id[COPSE_ID_BYTES];
+  uint64_t until_ms;
+};
+
+struct copse_nodes {
+  enum copse_nodes_state state;
+  struct copse_shadow shadow;
+  struct copse_operations operations; /* of the batch being made or under way */
+  bool broken;                        /* an operation could not be applied to the shadow: read it again */
+  struct copse_refused refused[COPSE_REFUSED_MAX];
+  size_t next_refused;
+};
+
+struct copse_control {
+  const struct copse_control_config *config;
+  struct event_base *base;
+  struct event *tick; /* polls the store */
+  struct event *soon; /* a walk has something to do */
+  struct copse_store *store;
+  int store_status; /* of the last poll, negative errno */
+  bool fell_behind; /* the model misses changes */
+  uint64_t lease;   /* of our presence and of what we own; 0: none */
+  uint64_t renewed_ms;
+  uint64_t walked_ms; /* last time the slow things were looked at */
+  char api[COPSE_URL_BYTES];
+  struct copse_endpoint endpoint; /* of our dataplane */
+  struct copse_dataplane *dataplane;
+  struct copse_model model;
+  struct copse_nodes nodes;
+};
+
+/* Milliseconds of the monotonic clock, and of the calendar's: the only places where clocks are read. */
+uint64_t copse_control_now(void);
+uint64_t copse_control_wall(void);
+/* Commits and, when it worked, applies the changes to the model at once. -EAGAIN: read again. Errors are logged, but
+ * for -EAGAIN. */
+int copse_control_commit(struct copse_control *control, const struct copse_compare *compares, size_t compare_count,
+                         const struct copse_change *changes, size_t change_count);
+/* Delivers what others have changed, now. What was found in the model may be gone afterwards: find it again. */
+void copse_control_refresh(struct copse_control *control);
+/* Walks again as soon as the loop is free. */
+void copse_control_soon(struct copse_control *control);
+/* JSON text of a record that was just written, which is consumed; null when memory is short. */
+char *copse_json_take(json_t *json);
+
+/* presence.c */
+int copse_presence_start(struct copse_control *control, struct copse_error *error);
+void copse_presence_walk(struct copse_control *control, uint64_t now_ms);
+void copse_presence_stop(struct copse_control *control);
+
+/* members.c: expires the silent. */
+void copse_members_walk(struct copse_control *control, uint64_t now_ms);
+/* Sets the answer to what is wrong and returns false unless the caller may act for this member here; finds both. */
+bool copse_member_find(struct copse_control *control, const struct copse_caller *caller, const char *session,
+                       const char *member, struct copse_session **session_out, struct copse_member **member_out,
+                       struct copse_answer *answer);
+/* Answers with a status and a sentence. */
+void copse_answer_fail(struct copse_answer *answer, int status, const char *field, const char *format, ...)
+  __attribute__((format(printf, 4, 5)));
+
+/* owner.c: elections, plans, ends. */
+void copse_owner_walk(struct copse_control *control, uint64_t now_ms);
+
+/* nodes.c: our dataplane. */
+int copse_nodes_start(struct copse_control *control, struct copse_error *error);
+void copse_nodes_walk(struct copse_control *control, uint64_t now_ms);
+void copse_nodes_stop(struct copse_control *control);
+/* Queues an operation and applies it to the shadow. */
+void copse_nodes_link(struct copse_nodes *nodes, const struct copse_api_link *link);
+void copse_nodes_member(struct copse_nodes *nodes, const struct copse_api_member *member);
+void copse_nodes_tree(struct copse_nodes *nodes, const struct copse_api_tree *tree, const struct copse_api_hop *hops);
+void copse_nodes_allowance(struct copse_nodes *nodes, uint32_t slot, uint64_t total_bytes);
+void copse_nodes_remove(struct copse_nodes *nodes, enum copse_api_operation_kind kind, uint32_t slot);
+bool copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64_t now_ms);
+
+/* desire.c: queues what makes the shadow what the model wants. */
+void copse_desire_walk(struct copse_control *control, uint64_t now_ms);
+/* labels.c: writes to the store what the dataplane has confirmed. */
+void copse_labels_walk(struct copse_control *control);
+
+/* credit.c: allowances of trees rooted here. The walk leases and settles in the store, the push queues operations. */
+void copse_credit_walk(struct copse_control *control, uint64_t now_ms);
+void copse_credit_push(struct copse_control *control);
+/* Settles with the accounts what a tree that goes has charged; true when nothing is left to settle. */
+bool copse_credit_close(struct copse_control *control, struct copse_session *session, struct copse_tree_ledger *ledger,
+                        const struct copse_shadow_tree *tree);
+
+/* members.c: whether the tree of our area in a session left the plan for idleness. */
+int copse_area_idle(struct copse_control *control, const struct copse_session *session, bool idle);
+
+/* interest.c: which blocks members still want. `bitmap` is base64 of what it has; false when it is none. */
+bool copse_interest_take(struct copse_member *member, const char *bitmap, uint32_t blocks);
+void copse_interest_walk(struct copse_control *control, uint64_t now_ms);
+
+/* orders.c: the block scheduler of a session. */
+json_t *copse_orders_injected(struct copse_session *session);
+/* Takes `sent` of a sync, gives orders when asked; returns the "send" object of the answer. Refreshes the model. */
+json_t *copse_orders_sync(struct copse_control *control, struct copse_session *session, struct copse_member *member,
+                          const json_t *body, uint64_t now_ms);
+/* Gives its orders to others. Refreshes the model. */
+void copse_orders_leave(struct copse_control *control, struct copse_session *session, struct copse_member *member,
+                        uint64_t now_ms);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a member reports, several times a second, and what it is told. */
+#include "state.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WRITE_MS 500  /* progress goes into the store so often at most */
+#define RATE_MS 1000  /* rates are measured over at least so long */
+#define PEERS_MAX 64  /* in an answer */
+#define SENT_MAX 1024 /* ranges in a report */
+
+static bool
+read_optional(const json_t *body, const char *name, uint64_t *out, struct copse_answer *answer) {
+  if (json_object_get(body, name) == NULL || copse_json_number(body, name, out))
+    return true;
+  copse_answer_fail(answer, 400, name, "%s: must be a whole number of bytes", name);
+  return false;
+}
+
+static bool
+read_flag(const json_t *body, const char *name, bool *out, struct copse_answer *answer) {
+  const json_t *value = json_object_get(body, name);
+
+  *out = json_is_true(value);
+  if (value == NULL || json_is_boolean(value))
+    return true;
+  copse_answer_fail(answer, 400, name, "%s: must be true or false", name);
+  return false;
+}
+
+static bool
+check_sent(const json_t *body, struct copse_answer *answer) {
+  const json_t *sent = json_object_get(body, "sent");
+  size_t index;
+  json_t *item;
+
+  if (sent != NULL && (!json_is_array(sent) || json_array_size(sent) > SENT_MAX)) {
+    copse_answer_fail(answer, 400, "sent", "sent: must be at most %d ranges [first, count]", SENT_MAX);
+    return false;
+  }
+  json_array_foreach(sent, index, item) {
+    if (json_array_size(item) != 2 || !json_is_integer(json_array_get(item, 0)) ||
+        !json_is_integer(json_array_get(item, 1))) {
+      copse_answer_fail(answer, 400, "sent", "sent: must be ranges [first, count]");
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+read_progress(const json_t *body, const struct copse_session *session, struct copse_progress *progress,
+              struct copse_answer *answer) {
+  uint32_t blocks = copse_session_blocks(session);
+  bool want;
+
+  if (!copse_json_number(body, "have", &progress->have) || progress->have > blocks) {
+    copse_answer_fail(answer, 400, "have", "have: must be a number of blocks, at most %u", blocks);
+    return false;
+  }
+  if (!read_flag(body, "done", &progress->done, answer) || !read_flag(body, "want", &want, answer))
+    return false;
+  if (progress->done && progress->have != blocks) {
+    copse_answer_fail(answer, 400, "done", "done: %llu of %u blocks are not all", (unsigned long long)progress->have,
+                      blocks);
+    return false;
+  }
+  return read_optional(body, "cdn_bytes", &progress->cdn_bytes, answer) &&
+         read_optional(body, "direct_bytes", &progress->direct_bytes, answer) &&
+         read_optional(body, "sent_bytes", &progress->sent_bytes, answer) && check_sent(body, answer);
+}
+
+/* Bits per second since the last measurement, once enough time has passed. */
+static void
+measure(struct copse_member *member, struct copse_progress *progress, uint64_t now_ms) {
+  struct copse_member_local *local = &member->local;
+  uint64_t passed_ms = now_ms - local->rated_ms;
+
+  progress->cdn_bps = member->progress.cdn_bps;
+  progress->direct_bps = member->progress.direct_bps;
+  if (local->rated_ms != 0 && passed_ms < RATE_MS)
+    return;
+  if (local->rated_ms != 0) {
+    progress->cdn_bps =
+      progress->cdn_bytes > local->rated_cdn ? (progress->cdn_bytes - local->rated_cdn) * 8000 / passed_ms : 0;
+    progress->direct_bps = progress->direct_bytes > local->rated_direct
+                             ? (progress->direct_bytes - local->rated_direct) * 8000 / passed_ms
+                             : 0;
+  }
+  local->rated_ms = now_ms;
+  local->rated_cdn = progress->cdn_bytes;
+  local->rated_direct = progress->direct_bytes;
+}
+
+static void
+write_progress(struct copse_control *control, const struct copse_session *session, struct copse_member *member,
+               const struct copse_progress *progress, uint64_t now_ms) {
+  char key[sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_ID_BYTES];
+  char *text;
+
+  if (progress->done == member->progress.done && now_ms - member->local.written_ms < WRITE_MS)
+    return;
+  snprintf(key, sizeof(key), "/sessions/%s/progress/%s", session->id, member->id);
+  text = copse_json_take(copse_progress_write(progress));
+  if (text != NULL) {
+    struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
+
+    if (copse_control_commit(control, NULL, 0, &change, 1) == 0)
+      member->local.written_ms = now_ms;
+  }
+  free(text);
+}
+
+static void
+add_tree(json_t *trees, uint32_t number, const char *root, uint64_t rate_bps) {
+  json_array_append_new(
+    trees, json_pack("{s:I, s:s, s:I}", "label", (json_int_t)number, "root", root, "rate_bps", (json_int_t)rate_bps));
+}
+
+/* The number members here know a tree by that has left the plan and drains. */
+static void
+add_draining(const struct copse_control *control, const struct copse_session *session, json_t *trees) {
+  for (size_t i = 0; i < session->installed.count; i++) {
+    const struct copse_installed *installed = session->installed.items[i];
+    const struct copse_shadow_tree *tree =
+      strcmp(installed->pop, control->config->pop) != 0 || copse_session_tree(session, installed->tree) != NULL
+        ? NULL
+        : copse_shadow_tree(&control->nodes.shadow, installed->tree);
+
+    /* Links come before members: the last hop is a member if any is. */
+    if (tree != NULL && tree->set.hops > 0 && tree->hops[tree->set.hops - 1].kind == COPSE_HOP_MEMBER)
+      add_tree(trees, tree->hops[tree->set.hops - 1].label, installed->record.root, 0);
+  }
+}
+
+/* Trees a member here may get data of: those of the plan, and those that still drain. */
+static json_t *
+trees_json(const struct copse_control *control, const struct copse_session *session) {
+  json_t *trees = json_array();
+
+  for (size_t i = 0; i < session->plan.tree_count; i++) {
+    const struct copse_planned_tree *tree = &session->plan.trees[i];
+
+    if (tree->status == COPSE_TREE_OK)
+      add_tree(trees, tree->number, tree->root, tree->rate_bps);
+  }
+  add_draining(control, session, trees);
+  return trees;
+}
+
+static json_t *
+peer_json(const struct copse_control *control, const struct copse_session *session, const struct copse_member *peer) {
+  const char *format = strchr(peer->record.address, ':') == NULL ? "http://%s:%u" : "http://[%s]:%u";
+  uint64_t have = peer->record.seed ? copse_session_blocks(session) : peer->progress.have;
+  char url[COPSE_ADDRESS_BYTES + 16];
+
+  snprintf(url, sizeof(url), format, peer->record.address, peer->record.http_port);
+  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:b}", "member", peer->id, "pop", peer->record.pop, "near",
+                   strcmp(peer->record.pop, control->config->pop) == 0, "url", url, "have", (json_int_t)have, "done",
+                   copse_member_complete(peer));
+}
+
+/* Peers of its own area first. With more than fit, each member gets those that follow itself, so that all are named by
+ * somebody. */
+static json_t *
+peers_json(const struct copse_control *control, const struct copse_session *session,
+           const struct copse_member *member) {
+  json_t *peers = json_array();
+  size_t start = 0, count = session->members.count;
+
+  while (start < count && session->members.items[start] != member)
+    start++;
+  for (int near = 1; near >= 0; near--) {
+    for (size_t i = 1; i < count && json_array_size(peers) < PEERS_MAX; i++) {
+      const struct copse_member *peer = session->members.items[(start + i) % count];
+
+      if (peer->revision != 0 && (strcmp(peer->record.pop, control->config->pop) == 0) == (near == 1))
+        json_array_append_new(peers, peer_json(control, session, peer));
+    }
+  }
+  return peers;
+}
+
+static const char *
+mode_of(const struct copse_session *session) {
+  for (size_t i = 0; i < session->plan.tree_count && !session->finished; i++)
+    if (session->plan.trees[i].status == COPSE_TREE_OK)
+      return "cdn";
+  return "direct";
+}
+
+void
+copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session_id,
+                  const char *member_id, const json_t *body, struct copse_answer *answer) {
+  const json_t *bitmap = json_object_get(body, "bitmap");
+  uint64_t now_ms = copse_control_now();
+  struct copse_progress progress = {0};
+  struct copse_session *session;
+  struct copse_member *member;
+  json_t *send;
+
+  if (!copse_member_find(control, caller, session_id, member_id, &session, &member, answer))
+    return;
+  progress = member->progress;
+  if (!read_progress(body, session, &progress, answer))
+    return;
+  if (bitmap != NULL && (!json_is_string(bitmap) ||
+                         !copse_interest_take(member, json_string_value(bitmap), copse_session_blocks(session)))) {
+    copse_answer_fail(answer, 400, "bitmap", "bitmap: must be base64 of %u bits", copse_session_blocks(session));
+    return;
+  }
+  member->local.seen_ms = now_ms;
+  measure(member, &progress, now_ms);
+  write_progress(control, session, member, &progress, now_ms);
+  send = copse_orders_sync(control, session, member, body, now_ms);
+  session = copse_model_session(&control->model, session_id); /* the model has been refreshed */
+  member = session == NULL ? NULL : copse_session_member(session, member_id);
+  if (member == NULL) {
+    json_decref(send);
+    copse_answer_fail(answer, 404, NULL, "no such member any more");
+    return;
+  }
+  answer->status = 200;
+  answer->body = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open",
+                           "mode", mode_of(session), "blocks", (json_int_t)copse_session_blocks(session), "send", send,
+                           "injected", copse_orders_injected(session), "trees", trees_json(control, session), "peers",
+                           peers_json(control, session, member));
+  if (answer->body == NULL)
+    copse_answer_fail(answer, 503, NULL, "no memory");
+}

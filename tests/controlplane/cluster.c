@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster.h"
+#include <copse/log.h>
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static void
+write_network(FILE *out, const struct cluster *cluster, uint64_t link_bps) {
+  fputs("network = {\n  pops = (", out);
+  for (size_t i = 0; i < cluster->count; i++)
+    fprintf(out, "%s{ name = \"N%zu\"; }", i == 0 ? "" : ", ", i + 1);
+  fputs(");\n  links = (", out);
+  for (size_t i = 0, written = 0; i < cluster->count; i++)
+    for (size_t j = 0; j < cluster->count; j++)
+      if (i != j)
+        fprintf(out, "%s{ from = \"N%zu\"; to = \"N%zu\"; bandwidth_bps = %llu; }", written++ == 0 ? "" : ", ", i + 1,
+                j + 1, (unsigned long long)link_bps);
+  fputs(");\n};\n", out);
+}
+
+static void
+configure(struct cluster *cluster, size_t pop, uint64_t link_bps, const char *more) {
+  struct copse_error error;
+  char *text = NULL;
+  size_t length;
+  FILE *out = open_memstream(&text, &length);
+
+  fprintf(out,
+          "pop = \"N%zu\"; store = \"%s/store.db\"; dataplane = \"%s/N%zu.sock\"; state_dir = \"%s\";\n"
+          "block_address = \"198.18.%zu.1\"; %s\n",
+          pop + 1, cluster->folder, cluster->folder, pop + 1, cluster->folder, pop + 1, more);
+  write_network(out, cluster, link_bps);
+  fclose(out);
+  cr_assert_eq(copse_control_config_read_text(&cluster->pops[pop].config, "test", text, &error), 0, "%s", error.text);
+  free(text);
+}
+
+void
+cluster_pop_start(struct cluster *cluster, size_t pop) {
+  struct copse_error error;
+
+  cr_assert_eq(copse_control_start(&cluster->pops[pop].config, cluster->base, &cluster->pops[pop].control, &error), 0,
+               "%s", error.text);
+}
+
+void
+cluster_pop_stop(struct cluster *cluster, size_t pop) {
+  copse_control_stop(cluster->pops[pop].control);
+  cluster->pops[pop].control = NULL;
+}
+
+static bool
+all_healthy(struct cluster *cluster, const char *argument) {
+  (void)argument;
+  for (size_t i = 0; i < cluster->count; i++)
+    if (!copse_control_healthy(cluster->pops[i].control))
+      return false;
+  return true;
+}
+
+void
+cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more) {
+  struct copse_error error;
+  char path[128];
+
+  *cluster = (struct cluster){.count = count, .folder = "/tmp/copse-cluster-XXXXXX"};
+  cr_assert_geq(sodium_init(), 0);
+  copse_log_set_level(getenv("COPSE_TEST_LOG") != NULL ? COPSE_LOG_DEBUG : COPSE_LOG_ERROR);
+  cr_assert_not_null(mkdtemp(cluster->folder));
+  cluster->base = event_base_new();
+  snprintf(path, sizeof(path), "%s/store.db", cluster->folder);
+  cr_assert_eq(copse_store_open(path, &cluster->store, &error), 0, "%s", error.text);
+  for (size_t i = 0; i < count; i++) {
+    snprintf(cluster->pops[i].name, sizeof(cluster->pops[i].name), "N%zu", i + 1);
+    snprintf(path, sizeof(path), "%s/N%zu.sock", cluster->folder, i + 1);
+    cluster->pops[i].dataplane = fake_dataplane_create(cluster->base, path);
+    configure(cluster, i, link_bps, more);
+    cluster_pop_start(cluster, i);
+  }
+  cr_assert(cluster_until(cluster, all_healthy, NULL, 5000));
+}
+
+static void
+remove_folder(const char *folder) {
+  DIR *directory = opendir(folder);
+  struct dirent *entry;
+  char path[400];
+
+  while (directory != NULL && (entry = readdir(directory)) != NULL) {
+    snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+    unlink(path);
+  }
+  if (directory != NULL)
+    closedir(directory);
+  rmdir(folder);
+}
+
+void
+cluster_stop(struct cluster *cluster) {
+  for (size_t i = 0; i < cluster->count; i++) {
+    cluster_pop_stop(cluster, i);
+    fake_dataplane_free(cluster->pops[i].dataplane);
+    copse_control_config_free(&cluster->pops[i].config);
+  }
+  copse_model_free(&cluster->model);
+  copse_store_close(cluster->store);
+  event_base_free(cluster->base);
+  remove_folder(cluster->folder);
+}
+
+static uint64_t
+now_ms(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+cluster_run(struct cluster *cluster, unsigned ms) {
+  for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+    event_base_loop(cluster->base, EVLOOP_NONBLOCK);
+    usleep(500);
+  }
+}
+
+bool
+cluster_until(struct cluster *cluster, bool (*holds)(struct cluster *cluster, const char *argument),
+              const char *argument, unsigned ms) {
+  for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+    cluster_run(cluster, 10);
+    if (holds(cluster, argument))
+      return true;
+  }
+  return false;
+}
+
+struct copse_session *
+cluster_session(struct cluster *cluster, const char *session) {
+  uint64_t revision;
+
+  cr_assert_eq(copse_model_load(&cluster->model, cluster->store, &revision), 0);
+  return copse_model_session(&cluster->model, session);
+}
+
+void
+cluster_put(struct cluster *cluster, const char *key, const char *value) {
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = value};
+
+  cr_assert_eq(copse_store_commit(cluster->store, NULL, 0, &change, 1, NULL, NULL), 0);
+}
+
+void
+cluster_account(struct cluster *cluster, const char *account, uint64_t credit_bytes) {
+  char key[128], value[128];
+
+  snprintf(key, sizeof(key), "/accounts/%s", account);
+  snprintf(value, sizeof(value), "{\"credit_bytes\":%llu,\"leased_bytes\":0}", (unsigned long long)credit_bytes);
+  cluster_put(cluster, key, value);
+}
+
+void
+cluster_make_session(struct cluster *cluster, const char *id, uint32_t blocks) {
+  char key[64], value[512];
+
+  snprintf(key, sizeof(key), "/sessions/%s", id);
+  snprintf(value, sizeof(value),
+           "{\"manifest\":{\"name\":\"f\",\"size\":%llu,\"block_bytes\":16384,\"root\":\"%064x\"},"
+           "\"creator\":\"\",\"state\":\"open\"}",
+           (unsigned long long)blocks * 16384, 7U);
+  cluster_put(cluster, key, value);
+}
+
+char *
+cluster_join(struct cluster *cluster, size_t pop, const char *session, const char *account, unsigned number, bool seed,
+             int *status) {
+  struct copse_caller caller = {.role = COPSE_ROLE_ACCOUNT};
+  struct copse_answer answer = {0};
+  char address[32], *member = NULL;
+  json_t *body;
+
+  snprintf(caller.account, sizeof(caller.account), "%s", account);
+  snprintf(address, sizeof(address), "198.18.%zu.%u", pop + 1, number + 10);
+  body = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "address", address, "port", 40000, "http_port", 40001,
+                   "uplink_bps", 20000000, "downlink_bps", 70000000, "seed", seed);
+  copse_member_join(cluster->pops[pop].control, &caller, session, body, &answer);
+  json_decref(body);
+  if (status != NULL)
+    *status = answer.status;
+  if (answer.status == 201)
+    member = strdup(json_string_value(json_object_get(answer.body, "member")));
+  else if (status == NULL)
+    cr_assert_fail("join: %d %s", answer.status, answer.error.text);
+  json_decref(answer.body);
+  return member;
+}
+
+json_t *
+cluster_sync(struct cluster *cluster, size_t pop, const char *session, const char *account, const char *member,
+             const char *text, int *status) {
+  struct copse_caller caller = {.role = COPSE_ROLE_ACCOUNT};
+  struct copse_answer answer = {0};
+  json_t *body = json_loads(text, 0, NULL);
+
+  snprintf(caller.account, sizeof(caller.account), "%s", account);
+  copse_member_sync(cluster->pops[pop].control, &caller, session, member, body, &answer);
+  json_decref(body);
+  if (status != NULL)
+    *status = answer.status;
+  else
+    cr_assert_eq(answer.status, 200, "sync: %d %s", answer.status, answer.error.text);
+  return answer.body;
+}
+
+/* What the plans of all sessions hold on a link. */
+static uint64_t
+planned_on(const struct cluster *cluster, const struct copse_link *link) {
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < cluster->model.sessions.count; i++) {
+    const struct copse_session *session = cluster->model.sessions.items[i];
+
+    for (size_t j = 0; j < session->plan.tree_count; j++) {
+      const struct copse_planned_tree *tree = &session->plan.trees[j];
+
+      for (size_t k = 0; k < tree->edge_count; k++)
+        if (strcmp(tree->edges[k].from, link->from) == 0 && strcmp(tree->edges[k].to, link->to) == 0)
+          sum += tree->rate_bps;
+    }
+  }
+  return sum;
+}
+
+bool
+cluster_is_not_oversold(struct cluster *cluster) {
+  cluster_session(cluster, "");
+  for (size_t i = 0; i < cluster->model.links.count; i++) {
+    const struct copse_link *link = cluster->model.links.items[i];
+    uint64_t sum = 0;
+    const char *holder;
+    json_t *rate;
+
+    json_object_foreach(link->reserved, holder, rate) {
+      sum += (uint64_t)json_integer_value(rate);
+    }
+    if (sum > link->record.bandwidth_bps || sum != planned_on(cluster, link))
+      return false;
+  }
+  return true;
+}
