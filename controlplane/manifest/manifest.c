@@ -52,7 +52,7 @@ static bool
 hash_from_hex(const json_t *json, uint8_t hash[COPSE_HASH_BYTES]) {
   const char *text = json_string_value(json);
 
-  if (!text || json_string_length(json) != 2 * COPSE_HASH_BYTES)
+  if (!text || json_string_length(json) != 2UL * COPSE_HASH_BYTES)
     return false;
   for (size_t i = 0; i < COPSE_HASH_BYTES; i++) {
     int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);

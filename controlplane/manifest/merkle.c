@@ -25,8 +25,8 @@ copse_merkle_root(const uint8_t (*leaves)[COPSE_HASH_BYTES], uint32_t count, uin
     if (count & 1)
       memcpy(layer[count], pad[0], COPSE_HASH_BYTES);
     count = (count + 1) / 2;
-    for (uint32_t i = 0; i < count; i++)
-      copse_hash(layer[2 * i], 2 * COPSE_HASH_BYTES, layer[i]);
+    for (size_t i = 0; i < count; i++)
+      copse_hash(layer[2 * i], 2UL * COPSE_HASH_BYTES, layer[i]);
     memcpy(pad[1], pad[0], COPSE_HASH_BYTES);
     copse_hash(pad, sizeof(pad), pad[0]);
   }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Real copse-peer processes on loopback, against a fake control plane and a fake PoP. usage: end_to_end.py COPSE-PEER"""
+"""Real copse-peer processes on loopback, against a fake control plane and a fake PoP. usage: end_to_end.py COPSE-PEER [Direct|Trees]"""
 
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -69,7 +70,7 @@ class Peer:
         self.wait()
 
 
-class EndToEnd(unittest.TestCase):
+class Case(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="copse-peer-")
         self.addCleanup(temporary.cleanup)
@@ -103,6 +104,10 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual([peer.wait() for peer in peers], [0] * len(peers), [peer.words for peer in peers])
         self.assertEqual(control.sessions[session].members, {}, "all have left")
 
+
+class Direct(Case):
+    """Peers among themselves."""
+
     def test_direct_to_two(self):
         """Without any tree: two peers get the file, also from each other, and leave when the session is over."""
         control, path = self.control(), self.file(3_000_001)
@@ -118,55 +123,6 @@ class EndToEnd(unittest.TestCase):
             self.assertFalse(output.with_name(output.name + ".part.have").exists())
         wait_for("done reported", lambda: all(m.status["done"] for m in control.sessions[session].members.values()))
         self.finish(control, session, seed, *peers)
-
-    def test_tree_with_losses(self):
-        """5 % of the copies are lost, 20 % come late: tree and repair together complete the file."""
-        pop = self.pop(loss=0.05, disorder=0.2)
-        control, path, output = self.control(pop=pop), self.file(1_500_007), self.directory / "out"
-        control.receivers = 1
-        seed = self.peer(control, "share", path)
-        session = seed.session()
-        getter = self.peer(control, "get", session, "-o", output)
-        wait_for("the file", lambda: getter.value("done"))
-        self.same(path, output)
-        self.finish(control, session, seed, getter)
-        size = path.stat().st_size
-        self.assertGreater(getter.value("cdn_bytes"), 0.8 * size, "most of it came through the tree")
-        self.assertGreater(getter.value("direct_bytes"), 0, "losses were repaired")
-        self.assertLess(getter.value("direct_bytes"), 0.35 * size, "and little else was fetched")
-        self.assertEqual(pop.counts["forged"], 0)
-        self.assertGreaterEqual(pop.counts["data"], size // 1261)
-        self.assertLess(pop.counts["data"], 1.02 * size / 1261 + 13, "each block was injected once")
-
-    def test_pacing_on_the_wire(self):
-        """The seed stays below its grant over every interval, but for what one stall of 20 ms may catch up."""
-        pop, rate = self.pop(), 4e6
-        control, path = self.control(pop=pop, rate_bps=rate), self.file(1_000_000)
-        seed = self.peer(control, "share", path)
-        session = seed.session()
-        wait_for("all sent", lambda: sum(count for _, count in control.sessions[session].injected) == 62)
-        times = pop.data_times
-        for begin in range(0, len(times), 20):
-            sent = 0
-            for at, bytes in times[begin:]:
-                sent += 8 * bytes
-                # Packets wait in the socket's queue as long as this process is not scheduled: 50 ms more.
-                self.assertLessEqual(sent, rate * (at - times[begin][0] + 0.02 + 0.05) + 8 * 1400)
-        total = sum(8 * bytes for _, bytes in times[1:]) / (times[-1][0] - times[0][0])
-        self.assertGreater(total, 0.6 * rate)
-        self.finish(control, session, seed)
-
-    def test_damaged_tree(self):
-        """A tree that carries rubbish: nothing of it is written, the file comes from peers."""
-        pop = self.pop()
-        pop.forge = True
-        control, path, output = self.control(pop=pop), self.file(400_000), self.directory / "out"
-        seed = self.peer(control, "share", path)
-        session = seed.session()
-        getter = self.peer(control, "get", session, "-o", output)
-        wait_for("the file", lambda: getter.value("done"))
-        self.same(path, output)
-        self.finish(control, session, seed, getter)
 
     def test_liar_is_banned(self):
         """A peer that serves wrong bytes is asked a bounded number of times, and the file is right all the same."""
@@ -269,6 +225,121 @@ class EndToEnd(unittest.TestCase):
             self.assertTrue(any(words in line for line in peer.words), (words, peer.words))
         self.assertEqual(other.read_bytes(), b"something else")
         self.finish(control, session, seed)
+
+    def test_serving(self):
+        """What a peer answers to other peers: verified ranges, five uploads at a time, and within its uplink."""
+        control, path = self.control(), self.file(1_000_000)
+        seed = self.peer(control, "share", path, up="4M")
+        session = seed.session()
+        wait_for("the member", lambda: control.sessions[session].members)
+        port = next(iter(control.sessions[session].members.values())).request["http_port"]
+
+        def ask(target, method="GET", **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+            self.addCleanup(connection.close)
+            connection.request(method, target, headers=headers)
+            return connection.getresponse()
+
+        answer = ask(f"/{session}", Range="bytes=16000-17000")
+        self.assertEqual((answer.status, answer.headers["Content-Range"]), (206, "bytes 16000-17000/1000000"))
+        self.assertEqual(answer.read(), path.read_bytes()[16000:17001])
+        self.assertEqual(ask(f"/{session}/have").read(), b"\xff" * 7 + b"\x3f")
+        for target, status, headers in [(f"/{session}", 416, {"Range": "bytes=1000000-"}),
+                                        (f"/{session}", 416, {"Range": "bytes=1-2,4-5"}),
+                                        (f"/{session}/other", 404, {}), ("/" + "0" * 32, 404, {}), ("/", 404, {})]:
+            self.assertEqual(ask(target, **headers).status, status, target)
+        self.assertEqual(ask(f"/{session}", "POST").status, 405)
+
+        begin = time.monotonic()
+        uploads = [ask(f"/{session}", Range=f"bytes={i * 100000}-{i * 100000 + 99999}") for i in range(5)]
+        sixth = ask(f"/{session}", Range="bytes=0-1")
+        self.assertEqual((sixth.status, sixth.headers["Retry-After"]), (503, "1"))
+        ends = []
+
+        def drain(i):
+            self.assertEqual(uploads[i].read(), path.read_bytes()[i * 100000:(i + 1) * 100000])
+            ends.append(time.monotonic() - begin)
+
+        readers = [threading.Thread(target=drain, args=(i,)) for i in range(5)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        self.assertEqual(len(ends), 5)
+        self.assertGreater(max(ends), 8 * 500_000 / 4e6, "not faster than the uplink")
+        self.assertLess(max(ends), 1.6 * 8 * 500_000 / 4e6, "nor much slower")
+        self.assertGreater(min(ends), 0.6 * max(ends), "all five advance together")
+        self.assertEqual(ask(f"/{session}", Range="bytes=0-1").status, 206, "there is room again")
+        self.finish(control, session, seed)
+
+
+class Trees(Case):
+    """Peers at a PoP that carries a tree."""
+
+    def test_tree_with_losses(self):
+        """5 % of the copies are lost, 20 % come late: tree and repair together complete the file."""
+        pop = self.pop(loss=0.05, disorder=0.2)
+        control, path, output = self.control(pop=pop), self.file(1_500_007), self.directory / "out"
+        control.receivers = 1
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.finish(control, session, seed, getter)
+        size = path.stat().st_size
+        self.assertGreater(getter.value("cdn_bytes"), 0.8 * size, "most of it came through the tree")
+        self.assertGreater(getter.value("direct_bytes"), 0, "losses were repaired")
+        self.assertLess(getter.value("direct_bytes"), 0.35 * size, "and little else was fetched")
+        self.assertEqual(pop.counts["forged"], 0)
+        self.assertGreaterEqual(pop.counts["data"], size // 1261)
+        self.assertLess(pop.counts["data"], 1.02 * size / 1261 + 13, "each block was injected once")
+
+    def test_pacing_on_the_wire(self):
+        """The seed stays below its grant over every interval, but for what one stall of 20 ms may catch up."""
+        pop, rate = self.pop(), 4e6
+        control, path = self.control(pop=pop, rate_bps=rate), self.file(1_000_000)
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        wait_for("all sent", lambda: sum(count for _, count in control.sessions[session].injected) == 62)
+        times = pop.data_times
+        for begin in range(0, len(times), 20):
+            sent = 0
+            for at, bytes in times[begin:]:
+                sent += 8 * bytes
+                # Packets wait in the socket's queue as long as this process is not scheduled: 50 ms more.
+                self.assertLessEqual(sent, rate * (at - times[begin][0] + 0.02 + 0.05) + 8 * 1400)
+        total = sum(8 * bytes for _, bytes in times[1:]) / (times[-1][0] - times[0][0])
+        self.assertGreater(total, 0.6 * rate)
+        self.finish(control, session, seed)
+
+    def test_damaged_tree(self):
+        """A tree that carries rubbish: nothing of it is written, the file comes from peers."""
+        pop = self.pop()
+        pop.forge = True
+        control, path, output = self.control(pop=pop), self.file(400_000), self.directory / "out"
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.finish(control, session, seed, getter)
+
+    def test_dead_pop(self):
+        """The PoP dies in the middle, and the control plane does not notice: within seconds peers go on without it."""
+        pop = self.pop()
+        control, path, output = self.control(pop=pop, rate_bps=2e6), self.file(1_500_000), self.directory / "out"
+        control.receivers = 1
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("a beginning", lambda: (getter.value("have") or 0) > 5)
+        pop.deaf = True
+        begin = time.monotonic()
+        wait_for("the file", lambda: getter.value("done"))
+        self.assertLess(time.monotonic() - begin, 4)
+        self.same(path, output)
+        self.finish(control, session, seed, getter)
 
     def test_siphash(self):
         """The vector of the SipHash paper, appendix A: the fake PoP's tags are not the program's own."""

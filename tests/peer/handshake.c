@@ -141,6 +141,26 @@ Test(handshake, silence_asks_again_and_keeps_the_permission, .init = begin) {
   cr_expect(eq(int, poll_type(now + 5 * SECOND + MS), 0), "an exchange under way is not hurried");
 }
 
+Test(handshake, a_dataplane_that_is_away_is_noticed, .init = begin) {
+  uint64_t now = 10 * SECOND;
+
+  cr_expect(not(handshake_unanswered(&handshake, now + 1399 * MS)));
+  cr_expect(handshake_unanswered(&handshake, now + 1400 * MS));
+  exchange(now, 60);
+  cr_expect(not(handshake_unanswered(&handshake, now + 20 * SECOND)));
+  handshake_hurry(&handshake, now + 20 * SECOND);
+  cr_expect(not(handshake_unanswered(&handshake, now + 20 * SECOND)));
+  for (uint64_t ms = 0; ms < 1400; ms++) {
+    poll_type(now + 20 * SECOND + ms * MS);
+    cr_assert(not(handshake_unanswered(&handshake, now + 20 * SECOND + ms * MS)));
+  }
+  cr_expect(handshake_unanswered(&handshake, now + 20 * SECOND + 1400 * MS));
+  exchange(now + 22 * SECOND, 60);
+  cr_expect(not(handshake_unanswered(&handshake, now + 22 * SECOND)));
+  poll_type(now + 52 * SECOND);
+  cr_expect(not(handshake_unanswered(&handshake, now + 53 * SECOND)), "the regular refresh begins anew");
+}
+
 Test(handshake, absurd_times, .init = begin) {
   uint64_t now = 10 * SECOND;
 

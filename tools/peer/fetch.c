@@ -10,6 +10,8 @@
 /* A block known to be injected is asked for elsewhere after two to three of these. */
 #define AGE_NS (150 * MILLISECOND)
 #define QUIET_NS (300 * MILLISECOND) /* a partial block whose tree goes on without it */
+/* Trees that show no sign of life for so long are not waited for: everything is fetched until they do. */
+#define SILENT_NS (2000 * MILLISECOND)
 #define STUCK_NS (3000 * MILLISECOND)
 #define ENDGAME_NS (500 * MILLISECOND) /* a request this old may be doubled when nothing else is left to ask */
 #define RUN_BLOCKS 16U
@@ -77,6 +79,13 @@ age_injected(struct fetch *fetch, uint64_t now) {
   return now;
 }
 
+static bool
+is_direct(const struct fetch *fetch, uint64_t now) {
+  uint64_t heard = fetch->config.receiver->last_ns > fetch->begun ? fetch->config.receiver->last_ns : fetch->begun;
+
+  return fetch->told_direct || now - heard > SILENT_NS;
+}
+
 /* Fills `wanted` with what is missing, should be here or cannot come by a tree, and is not asked for yet. */
 static bool
 find_wanted(struct fetch *fetch, uint64_t now) {
@@ -84,7 +93,7 @@ find_wanted(struct fetch *fetch, uint64_t now) {
   size_t bytes = bits_bytes(fetch->swarm.blocks);
   uint8_t any = 0;
 
-  if (fetch->direct) {
+  if (is_direct(fetch, now)) {
     memset(fetch->wanted, 0xff, bytes);
     for (uint32_t beyond = fetch->swarm.blocks; beyond < bytes * 8; beyond++)
       bits_clear(fetch->wanted, beyond);
@@ -134,7 +143,8 @@ free_download(struct fetch *fetch) {
 
 static void
 ask_for_wanted(struct fetch *fetch, uint64_t now) {
-  struct wish wish = {.wanted = fetch->wanted, .most = run_length(fetch), .near_first = !fetch->direct, .now = now};
+  struct wish wish = {
+    .wanted = fetch->wanted, .most = run_length(fetch), .near_first = !fetch->told_direct, .now = now};
   struct download *download;
   struct choice choice;
 
@@ -215,6 +225,7 @@ fetch_create(const struct fetch_config *config) {
   if (!fetch)
     return NULL;
   fetch->config = *config;
+  fetch->begun = clock_ns();
   bool ok = swarm_init(&fetch->swarm, blocks, clock_ns()) == 0;
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     ok &= (fetch->injected[stage] = calloc(1, bits_bytes(blocks))) != NULL;
@@ -242,11 +253,11 @@ fetch_free(struct fetch *fetch) {
 
 void
 fetch_update(struct fetch *fetch, const struct synced *synced, const char *own_member) {
-  fetch->direct = synced->direct;
+  fetch->told_direct = synced->direct;
   for (size_t i = 0; i < synced->injected.count; i++) {
     const struct range *range = &synced->injected.items[i];
-    for (uint64_t block = range->first; block < (uint64_t)range->first + range->count && block < fetch->swarm.blocks;
-         block++)
+    uint64_t end = (uint64_t)range->first + range->count;
+    for (uint64_t block = range->first; block < end && block < fetch->swarm.blocks; block++)
       bits_set(fetch->injected[0], (uint32_t)block);
   }
   swarm_update(&fetch->swarm, synced->peers, synced->peer_count, own_member);

@@ -25,7 +25,9 @@ struct fetch {
   struct fetch_config config;
   struct event *timer;
   struct swarm swarm;
-  bool direct, failed;
+  bool told_direct; /* by the control plane */
+  bool failed;
+  uint64_t begun;                /* ns */
   uint64_t aged;                 /* when the stages moved on */
   uint8_t *injected[FETCH_AGES]; /* newest first; the last is old enough to repair */
   uint8_t *wanted;

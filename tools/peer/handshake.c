@@ -5,12 +5,14 @@
 #define SECOND 1000000000ULL
 #define RETRY_FIRST (200 * MILLISECOND)
 #define RETRY_MAX SECOND
+#define UNANSWERED (1400 * MILLISECOND) /* three HELLOs */
 /* Beyond this a granted time is not believed: the refresh would come too late for any sane dataplane. */
 #define PERMISSION_MAX_S 3600
 
 void
 handshake_start(struct handshake *handshake, uint32_t label, const uint8_t key[COPSE_KEY_BYTES], uint64_t now) {
-  *handshake = (struct handshake){.state = HANDSHAKE_HELLO, .label = label, .due = now, .retry = RETRY_FIRST};
+  *handshake =
+    (struct handshake){.state = HANDSHAKE_HELLO, .label = label, .begun = now, .due = now, .retry = RETRY_FIRST};
   memcpy(handshake->key, key, COPSE_KEY_BYTES);
 }
 
@@ -18,7 +20,7 @@ void
 handshake_hurry(struct handshake *handshake, uint64_t now) {
   if (handshake->state == HANDSHAKE_ACCEPTED) {
     handshake->state = HANDSHAKE_HELLO;
-    handshake->due = now;
+    handshake->begun = handshake->due = now;
   }
 }
 
@@ -43,6 +45,8 @@ handshake_poll(struct handshake *handshake, uint64_t now, uint64_t *sequence, ui
   }
   if (handshake->state == HANDSHAKE_NONE || now < handshake->due)
     return 0;
+  if (handshake->state == HANDSHAKE_ACCEPTED)
+    handshake->begun = now;
   handshake->state = HANDSHAKE_HELLO;
   handshake->due = now + handshake->retry;
   handshake->retry = handshake->retry * 2 < RETRY_MAX ? handshake->retry * 2 : RETRY_MAX;
@@ -81,6 +85,11 @@ handshake_receive(struct handshake *handshake, const void *packet, uint64_t now)
     return true;
   }
   return false;
+}
+
+bool
+handshake_unanswered(const struct handshake *handshake, uint64_t now) {
+  return handshake->state != HANDSHAKE_ACCEPTED && now - handshake->begun >= UNANSWERED;
 }
 
 bool

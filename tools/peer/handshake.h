@@ -21,6 +21,7 @@ struct handshake {
   uint8_t key[COPSE_KEY_BYTES];
   uint8_t cookie[COPSE_COOKIE_BYTES];
   uint64_t sequence; /* that the answer must repeat */
+  uint64_t begun;    /* the exchange under way, ns */
   uint64_t due;      /* when the next HELLO goes out, ns */
   uint64_t retry;    /* time between HELLOs that are not answered, ns */
   uint64_t until;    /* end of the permission, ns */
@@ -35,6 +36,8 @@ size_t handshake_poll(struct handshake *handshake, uint64_t now, uint64_t *seque
                       uint8_t packet[HANDSHAKE_PACKET_BYTES]);
 /* Takes a CHALLENGE or ACCEPT already checked by copse_header_check. False when it does not belong to the exchange. */
 bool handshake_receive(struct handshake *handshake, const void *packet, uint64_t now);
+/* True when several HELLOs in a row had no answer: the dataplane is away, whatever it granted before. */
+bool handshake_unanswered(const struct handshake *handshake, uint64_t now);
 bool handshake_permitted(const struct handshake *handshake, uint64_t now);
 
 #endif

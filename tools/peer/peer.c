@@ -11,7 +11,9 @@
 #define SECOND 1000000000ULL
 #define SEND_TICK_US 1000
 #define SLOW_TICK_US 50000
+/* Without a packet from the dataplane for so long it is asked for a sign of life: who sends must know sooner. */
 #define SILENCE_NS (3 * SECOND)
+#define SENDER_SILENCE_NS SECOND
 #define SAVE_NS SECOND
 #define LEAVE_NS (3 * SECOND) /* to tell that we are done, before leaving all the same */
 
@@ -67,7 +69,8 @@ static void
 on_send_timer(evutil_socket_t fd, short what, void *context) {
   struct peer *peer = context;
   uint64_t now = clock_ns();
-  bool may_send = handshake_permitted(&peer->handshake, now) && peer->uplink.tree.rate_bps;
+  bool may_send = handshake_permitted(&peer->handshake, now) && !handshake_unanswered(&peer->handshake, now) &&
+                  peer->uplink.tree.rate_bps;
 
   (void)fd;
   (void)what;
@@ -198,6 +201,16 @@ on_finish_timer(evutil_socket_t fd, short what, void *context) {
 /* ---- now and then ---- */
 
 static void
+ask_for_life(struct peer *peer, uint64_t now) {
+  bool sending = sender_pending(&peer->sender), receiving = !blocks_finished(peer->config.blocks);
+
+  if (peer->direct || !(sending || receiving) || now - peer->heard < (sending ? SENDER_SILENCE_NS : SILENCE_NS))
+    return;
+  handshake_hurry(&peer->handshake, now);
+  peer->heard = now;
+}
+
+static void
 on_slow_timer(evutil_socket_t fd, short what, void *context) {
   struct peer *peer = context;
   struct status status = peer_status(peer);
@@ -205,10 +218,7 @@ on_slow_timer(evutil_socket_t fd, short what, void *context) {
 
   (void)fd;
   (void)what;
-  if (!peer->direct && !peer->finished && now - peer->heard > SILENCE_NS) {
-    handshake_hurry(&peer->handshake, now);
-    peer->heard = now;
-  }
+  ask_for_life(peer, now);
   peer_shake(peer, now);
   if (now - peer->saved >= SAVE_NS) {
     blocks_save(peer->config.blocks);

@@ -61,7 +61,7 @@ class Pop:
         self.address, self.loss, self.disorder, self.random = self.socket.getsockname(), loss, disorder, random.Random(seed)
         self.members, self.permitted, self.cookies, self.sequences = {}, {}, {}, {}
         self.sequence, self.held, self.running, self.counts = 1000, [], True, {"forged": 0, "data": 0, "copies": 0, "lost": 0}
-        self.forge = False
+        self.forge = self.deaf = False  # carries rubbish; answers nothing and carries nothing
         self.data_times = []
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -81,7 +81,8 @@ class Pop:
             except socket.timeout:
                 self.release(all=True)
                 continue
-            self.take(data, source)
+            if not self.deaf:
+                self.take(data, source)
 
     def take(self, data, source):
         version, type, _, hops, label, block, symbol, length, sequence, tag = HEADER.unpack_from(data)
