@@ -104,7 +104,7 @@ turn(struct event_base *base) {
   struct event *events[] = {evsignal_new(base, SIGTERM, on_signal, base), evsignal_new(base, SIGINT, on_signal, base),
                             event_new(base, -1, EV_PERSIST, on_watchdog, NULL)};
   const char *period = getenv("WATCHDOG_USEC");
-  long long half_us = period == NULL ? 0 : atoll(period) / 2;
+  long long half_us = period == NULL ? 0 : strtoll(period, NULL, 10) / 2;
   struct timeval interval = {.tv_sec = half_us / 1000000, .tv_usec = half_us % 1000000};
   int result = -1;
 

@@ -11,7 +11,7 @@
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS 2000
 #define REQUESTS_MAX 1024 /* waiting for their answers */
-#define READ_BYTES (64 * 1024)
+#define READ_BYTES 65536
 
 struct request {
   struct request *next;
@@ -161,7 +161,7 @@ answer(const struct request *request, int status, const void *body, size_t bytes
 
 static void
 retry_later(struct copse_dataplane *dataplane) {
-  struct timeval delay = {.tv_sec = dataplane->retry_ms / 1000, .tv_usec = dataplane->retry_ms % 1000 * 1000};
+  struct timeval delay = {.tv_sec = dataplane->retry_ms / 1000, .tv_usec = (long)(dataplane->retry_ms % 1000) * 1000};
 
   event_add(dataplane->retry, &delay);
   dataplane->retry_ms = dataplane->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : dataplane->retry_ms * 2;
@@ -354,7 +354,7 @@ copse_dataplane_create(struct event_base *base, const char *path, const struct c
     return copse_fail(error, -ENOMEM, "no memory for the dataplane's client");
   dataplane->base = base;
   dataplane->address.sun_family = AF_UNIX;
-  strcpy(dataplane->address.sun_path, path);
+  memcpy(dataplane->address.sun_path, path, strlen(path) + 1);
   dataplane->hooks = *hooks;
   dataplane->fd = dataplane->counters_fd = -1;
   dataplane->last = &dataplane->first;

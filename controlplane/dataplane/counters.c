@@ -72,7 +72,7 @@ void
 copse_counters_unmap(struct copse_counters *counters) {
   if (counters == NULL)
     return;
-  munmap((void *)(uintptr_t)counters->shm, counters->bytes);
+  munmap((void *)counters->shm, counters->bytes);
   free(counters);
 }
 

@@ -157,7 +157,7 @@ int
 copse_control_start(const struct copse_control_config *config, struct event_base *base, struct copse_control **out,
                     struct copse_error *error) {
   struct copse_control *control = calloc(1, sizeof(*control));
-  struct timeval tick = {.tv_usec = TICK_MS * 1000};
+  struct timeval tick = {.tv_usec = TICK_MS * 1000L};
   int result;
 
   if (control == NULL)

@@ -53,7 +53,7 @@ walk_links(struct walk *walk) {
     want.slot = have != NULL ? have->set.slot : copse_slots_take(&walk->shadow->link_slots);
     want.budget_bps = bounded_rate(link->record.bandwidth_bps);
     want.remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
-    strcpy(want.name, link->to);
+    copse_copy(want.name, sizeof(want.name), link->to);
     if (want.slot == COPSE_SLOTS_NONE)
       return;
     if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0)

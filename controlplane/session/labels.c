@@ -40,7 +40,7 @@ add_installed(struct writing *writing, const struct copse_control *control, cons
   installed = copse_set_find(&session->installed, name);
   if (installed != NULL && installed->record.label == record.label)
     return;
-  strcpy(record.root, planned->root);
+  copse_copy(record.root, sizeof(record.root), planned->root);
   text = copse_json_take(copse_label_write(&record));
   if (text != NULL)
     add(writing, session->id, planned->id, control->config->pop, text);
@@ -69,6 +69,6 @@ copse_labels_walk(struct copse_control *control) {
   if (writing != NULL && writing->count > 0)
     copse_control_commit(control, NULL, 0, writing->changes, writing->count);
   for (size_t i = 0; writing != NULL && i < writing->count; i++)
-    free((void *)(uintptr_t)writing->changes[i].value);
+    free((void *)writing->changes[i].value);
   free(writing);
 }

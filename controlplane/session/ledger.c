@@ -146,6 +146,6 @@ copse_ledger_commit(struct copse_control *control, const struct copse_ledger_cha
   if (result == 0)
     result = copse_control_commit(control, compares, count, changes, count);
   for (size_t i = 0; i < count; i++)
-    free((void *)(uintptr_t)changes[i].value);
+    free((void *)changes[i].value);
   return result;
 }

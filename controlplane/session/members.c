@@ -198,8 +198,8 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
 
   if (!read_join(body, &record, answer))
     return;
-  strcpy(record.pop, control->config->pop);
-  strcpy(record.account, caller->account);
+  copse_copy(record.pop, sizeof(record.pop), control->config->pop);
+  copse_copy(record.account, sizeof(record.account), caller->account);
   make_identity(id, &record);
   for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
     copse_control_refresh(control);

@@ -18,7 +18,7 @@ copse_entry(struct copse_set *set, const char *name, size_t bytes) {
   object = calloc(1, bytes);
   if (object == NULL)
     return NULL;
-  strcpy(object, name);
+  memcpy(object, name, strlen(name) + 1);
   if (copse_set_add(set, object) < 0) {
     free(object);
     return NULL;
@@ -83,7 +83,7 @@ link_entry(struct copse_model *model, const char *name) {
   link = copse_entry(&model->links, name, sizeof(*link));
   if (link != NULL && link->from[0] == '\0') {
     memcpy(link->from, name, (size_t)(slash - name));
-    strcpy(link->to, slash + 1);
+    copse_copy(link->to, sizeof(link->to), slash + 1);
   }
   return link;
 }

@@ -64,7 +64,7 @@ apply_owner(struct copse_session *session, const json_t *value, uint64_t revisio
   session->owner_revision = 0;
   session->plan_stale = true;
   if (owner != NULL && strlen(owner) < sizeof(session->owner)) {
-    strcpy(session->owner, owner);
+    copse_copy(session->owner, sizeof(session->owner), owner);
     session->owner_revision = revision;
   }
   return 0;
@@ -151,7 +151,7 @@ apply_installed(struct copse_session *session, const char *name, const json_t *v
     return 0;
   installed->revision = revision;
   memcpy(installed->tree, name, COPSE_ID_BYTES - 1);
-  strcpy(installed->pop, slash + 1);
+  copse_copy(installed->pop, sizeof(installed->pop), slash + 1);
   if (!copse_label_read(value, &installed->record))
     free(copse_set_remove(&session->installed, name));
   return 0;

@@ -188,8 +188,8 @@ run_exchange(struct exchange *exchange) {
   char session[COPSE_SESSION_BYTES], member[COPSE_ID_BYTES];
   int result = -EAGAIN;
 
-  strcpy(session, exchange->session->id);
-  strcpy(member, exchange->member->id);
+  copse_copy(session, sizeof(session), exchange->session->id);
+  copse_copy(member, sizeof(member), exchange->member->id);
   for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
     struct copse_scheduler *current = scheduler_of(exchange->session);
     char *text = current == NULL ? NULL : copse_scheduler_save(current);

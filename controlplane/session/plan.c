@@ -326,7 +326,7 @@ convert_tree(struct copse_planned_tree *tree, const struct copse_built_tree *bui
                                       .min_bps = built->min_bps,
                                       .max_bps = built->max_bps,
                                       .rate_bps = built->rate_bps};
-  strcpy(tree->root, inputs->names[built->root]);
+  copse_copy(tree->root, sizeof(tree->root), inputs->names[built->root]);
   for (size_t i = 0; i < inputs->area_count; i++)
     if (inputs->areas[i].pop == built->root)
       tree->growth = inputs->areas[i].growth;
@@ -339,8 +339,8 @@ convert_tree(struct copse_planned_tree *tree, const struct copse_built_tree *bui
     return -ENOMEM;
   tree->edge_count = built->edge_count;
   for (size_t i = 0; i < built->edge_count; i++) {
-    strcpy(tree->edges[i].from, inputs->names[built->edges[i].from]);
-    strcpy(tree->edges[i].to, inputs->names[built->edges[i].to]);
+    copse_copy(tree->edges[i].from, sizeof(tree->edges[i].from), inputs->names[built->edges[i].from]);
+    copse_copy(tree->edges[i].to, sizeof(tree->edges[i].to), inputs->names[built->edges[i].to]);
   }
   return take_identity(tree, session, numbers);
 }

@@ -155,11 +155,11 @@ copse_plan_commit_make(const struct copse_model *model, const struct copse_sessi
 
 void
 copse_plan_commit_free(struct copse_plan_commit *commit) {
-  for (size_t i = 0; i < commit->compare_count; i++)
-    free((void *)(uintptr_t)commit->compares[i].key);
-  for (size_t i = 0; i < commit->change_count; i++) {
-    free((void *)(uintptr_t)commit->changes[i].key);
-    free((void *)(uintptr_t)commit->changes[i].value);
+  for (size_t i = 0; commit->compares != NULL && i < commit->compare_count; i++)
+    free((void *)commit->compares[i].key);
+  for (size_t i = 0; commit->changes != NULL && i < commit->change_count; i++) {
+    free((void *)commit->changes[i].key);
+    free((void *)commit->changes[i].value);
   }
   free(commit->compares);
   free(commit->changes);

@@ -5,6 +5,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+void
+copse_copy(char *out, size_t size, const char *text) {
+  size_t length = strnlen(text, size - 1);
+
+  memcpy(out, text, length);
+  out[length] = '\0';
+}
+
 bool
 copse_json_number(const json_t *object, const char *name, uint64_t *out) {
   const json_t *value = json_object_get(object, name);
@@ -28,7 +36,7 @@ copse_json_text(const json_t *object, const char *name, char *out, size_t size) 
   if (!json_is_string(value) || json_string_length(value) >= size ||
       strlen(json_string_value(value)) != json_string_length(value))
     return false;
-  strcpy(out, json_string_value(value));
+  copse_copy(out, size, json_string_value(value));
   return true;
 }
 

@@ -136,6 +136,9 @@ json_t *copse_area_write(const struct copse_area_record *area);
 bool copse_tree_record_read(const json_t *json, struct copse_tree_record *out);
 json_t *copse_tree_record_write(const struct copse_tree_record *record);
 
+/* Copies a text, cut to the room there is. */
+void copse_copy(char *out, size_t size, const char *text);
+
 /* Pieces of records, also of requests. */
 bool copse_json_number(const json_t *object, const char *name, uint64_t *out); /* whole, integer or float, >= 0 */
 bool copse_json_text(const json_t *object, const char *name, char *out, size_t size);

@@ -116,7 +116,7 @@ copse_plan_write(const struct copse_plan_record *plan) {
 
 void
 copse_plan_record_free(struct copse_plan_record *plan) {
-  for (size_t i = 0; i < plan->tree_count; i++)
+  for (size_t i = 0; plan->trees != NULL && i < plan->tree_count; i++)
     free(plan->trees[i].edges);
   free(plan->trees);
   json_decref(plan->numbers);

@@ -9,9 +9,9 @@ copse_shadow_create(struct copse_shadow *shadow, const struct copse_api_limits *
   *shadow = (struct copse_shadow){.limits = *limits};
   if (limits->labels > COPSE_LABEL_SLOTS)
     shadow->limits.labels = COPSE_LABEL_SLOTS;
-  shadow->tree_at = calloc((size_t)limits->trees + 1, sizeof(*shadow->tree_at));
-  shadow->member_at = calloc((size_t)limits->members + 1, sizeof(*shadow->member_at));
-  shadow->link_at = calloc((size_t)limits->links + 1, sizeof(*shadow->link_at));
+  shadow->tree_at = calloc((size_t)limits->trees + 1, sizeof(void *));
+  shadow->member_at = calloc((size_t)limits->members + 1, sizeof(void *));
+  shadow->link_at = calloc((size_t)limits->links + 1, sizeof(void *));
   shadow->generations = malloc((size_t)shadow->limits.labels + 1);
   if (shadow->tree_at == NULL || shadow->member_at == NULL || shadow->link_at == NULL || shadow->generations == NULL ||
       copse_slots_create(&shadow->tree_slots, limits->trees) < 0 ||
@@ -106,7 +106,7 @@ slot_entry(struct copse_set *set, struct copse_slots *slots, void **at, uint32_t
   object = calloc(1, bytes);
   if (object == NULL)
     return NULL;
-  strcpy(object, name);
+  memcpy(object, name, strlen(name) + 1);
   if (copse_set_add(set, object) < 0) {
     free(object);
     return NULL;
