@@ -138,8 +138,11 @@ add_memory(struct copse_eal_arguments *arguments, const struct copse_dataplane_c
   status = add(arguments, error, "-m%lu", need_mb);
   if (status)
     return status;
-  if (copse_eal_uses_huge(config, need_mb, free_huge_mb))
-    return add(arguments, error, "--in-memory");
+  if (copse_eal_uses_huge(config, need_mb, free_huge_mb)) {
+    status = add(arguments, error, "--in-memory");
+    /* virtio-user shares it with its other end, region by region, and may do so with few only */
+    return status ? status : add(arguments, error, "--single-file-segments");
+  }
   status = add(arguments, error, "--no-huge");
   return status ? status : add(arguments, error, "--no-shconf");
 }

@@ -38,7 +38,7 @@ TestSuite(eal, .fini = release);
 
 Test(eal, hugepages_when_there_are_enough) {
   cr_assert_eq(build(BASE RING, 64, 64), 0);
-  cr_expect(has("--in-memory") && has("-m64") && !has("--no-huge"));
+  cr_expect(has("--in-memory") && has("--single-file-segments") && has("-m64") && !has("--no-huge"));
   cr_assert_eq(build(BASE RING, 64, 63), 0);
   cr_expect(!has("--in-memory") && has("-m64") && has("--no-huge") && has("--no-shconf"));
   cr_assert_eq(build(BASE RING "hugepages = \"off\";", 64, 1000), 0);
