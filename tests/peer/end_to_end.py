@@ -123,6 +123,7 @@ class Direct(Case):
             self.assertFalse(output.with_name(output.name + ".part.have").exists())
         wait_for("done reported", lambda: all(m.status["done"] for m in control.sessions[session].members.values()))
         self.finish(control, session, seed, *peers)
+        self.assertIsNone(seed.value("done"), "a seed gets nothing")
 
     def test_liar_is_banned(self):
         """A peer that serves wrong bytes is asked a bounded number of times, and the file is right all the same."""

@@ -107,7 +107,7 @@ static void
 start_finishing(struct peer *peer) {
   const struct timeval now = {0, 0};
 
-  if (blocks_have(peer->config.blocks) == blocks_total(peer->config.blocks) && !peer->finished)
+  if (blocks_have(peer->config.blocks) == blocks_total(peer->config.blocks) && !blocks_finished(peer->config.blocks))
     evtimer_add(peer->finish_timer, &now);
 }
 
@@ -165,8 +165,10 @@ on_readable(evutil_socket_t fd, short what, void *context) {
 
 static void
 complete(struct peer *peer, uint64_t now) {
+  struct status status = peer_status(peer);
+
   peer->finished = now;
-  progress_done(peer->config.progress, peer->config.path, blocks_sha256(peer->config.blocks), now);
+  progress_done(peer->config.progress, &status, peer->config.path, blocks_sha256(peer->config.blocks), now);
   control_set_seed(peer->control, true);
   control_hurry(peer->control);
 }

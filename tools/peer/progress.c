@@ -89,12 +89,16 @@ progress_session(struct progress *progress, const char *session) {
 }
 
 void
-progress_done(struct progress *progress, const char *path, const uint8_t sha256[32], uint64_t now) {
+progress_done(struct progress *progress, const struct status *status, const char *path, const uint8_t sha256[32],
+              uint64_t now) {
   char hex[65];
 
   sodium_bin2hex(hex, sizeof(hex), sha256, 32);
   if (progress->json) {
-    printf("{\"done\":true,\"sha256\":\"%s\",\"seconds\":%.3f}\n", hex, seconds(progress, now));
+    printf("{\"done\":true,\"have\":%" PRIu32 ",\"blocks\":%" PRIu32 ",\"cdn_bytes\":%" PRIu64
+           ",\"direct_bytes\":%" PRIu64 ",\"sent_bytes\":%" PRIu64 ",\"sha256\":\"%s\",\"seconds\":%.3f}\n",
+           status->have, status->blocks, status->cdn_bytes, status->direct_bytes, status->sent_bytes, hex,
+           seconds(progress, now));
     fflush(stdout);
   } else {
     say("%s is complete after %.1f s, SHA-256 %s", path, seconds(progress, now), hex);

@@ -28,7 +28,8 @@ void progress_reading(struct progress *progress, const char *what, uint64_t done
 /* The session's name, as soon as it is known. */
 void progress_session(struct progress *progress, const char *session);
 /* The file is complete. */
-void progress_done(struct progress *progress, const char *path, const uint8_t sha256[32], uint64_t now);
+void progress_done(struct progress *progress, const struct status *status, const char *path, const uint8_t sha256[32],
+                   uint64_t now);
 /* Leaving. */
 void progress_end(struct progress *progress, const struct status *status, uint64_t now);
 
