@@ -7,7 +7,7 @@
 
 /* Drops, for this thread and those it starts, the capabilities that ports beside the kernel do not need. With PCI
  * ports, whose drivers differ in what they need, all stay. No program started from here gains any. Negative errno with
- * a sentence. */
-int copse_capabilities_drop(bool pci, struct copse_error *error);
+ * a sentence; -EPERM when there are AF_XDP ports and what they need is not there. */
+int copse_capabilities_drop(bool pci, bool xdp, struct copse_error *error);
 
 #endif

@@ -171,13 +171,16 @@ start_worker(struct copse_daemon *daemon, uint32_t index, struct copse_error *er
 static int
 start_forwarding(struct copse_daemon *daemon, struct copse_error *error) {
   struct copse_pools_config pools;
-  bool pci = false;
+  bool pci = false, xdp = false;
   int status = copse_ports_prepare(&daemon->ports, daemon->config, &pools, error);
 
   for (size_t i = 0; i < daemon->ports.count; i++)
-    pci = pci || copse_device_is_pci(daemon->config->ports[i].device);
+    if (copse_device_is_pci(daemon->config->ports[i].device))
+      pci = true;
+    else if (daemon->ports.port[i].is_xdp)
+      xdp = true;
   if (!status)
-    status = copse_capabilities_drop(pci, error);
+    status = copse_capabilities_drop(pci, xdp, error);
   if (!status)
     status = copse_eal_start(daemon->config, &pools, error);
   if (status)

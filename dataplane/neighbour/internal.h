@@ -12,6 +12,7 @@
 #define COPSE_NEIGHBOUR_CONFIRM_NS (20 * COPSE_NS_PER_S) /* how often the kernel is made to confirm a neighbour */
 #define COPSE_NEIGHBOUR_RETRY_NS COPSE_NS_PER_S
 #define COPSE_ROUTE_RETRY_NS (5 * COPSE_NS_PER_S)
+#define COPSE_ROUTE_CHANGES_NS (COPSE_NS_PER_S / 10)
 
 /* A neighbour of ours on one interface. */
 struct copse_hop {
@@ -53,6 +54,7 @@ struct copse_resolver {
   uint64_t address_generation;
   uint64_t now;
   uint64_t hops_due, routes_due; /* when they are all looked at again */
+  uint64_t changes_due;          /* not before, however often routes change */
   bool routes_changed;
   uint64_t said_at; /* beginning of the present second of the log */
   unsigned said, unsaid;

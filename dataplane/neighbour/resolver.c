@@ -174,8 +174,9 @@ void
 copse_resolver_tick(struct copse_resolver *resolver, uint64_t now) {
   resolver->now = now;
   follow_table(resolver);
-  if (resolver->routes_changed) {
+  if (resolver->routes_changed && now >= resolver->changes_due) {
     resolver->routes_changed = false;
+    resolver->changes_due = now + COPSE_ROUTE_CHANGES_NS;
     read_interfaces(resolver);
     queue_all(resolver, false);
   }

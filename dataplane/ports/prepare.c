@@ -4,24 +4,45 @@
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+#include <stdlib.h>
 
 #define DEFAULT_MTU 1500
 /* The AF_XDP driver fills its ring with so many buffers whatever is asked, and the kernel keeps some bytes of each. */
 #define XDP_RING 2048
 #define XDP_HEADROOM 256
 
+/* Whoever names queues in the device string steers packets to them; otherwise every queue must have its worker, or its
+ * blocks would go to the kernel. */
 static int
-prepare_xdp(struct copse_port *port, const struct copse_interface *interface, uint64_t workers,
-            struct copse_error *error) {
-  if (!interface->up)
-    return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp.interface, port->xdp.interface);
+check_queues(const struct copse_port *port, const struct copse_interface *interface, uint64_t workers,
+             struct copse_error *error) {
+  char count[16], start[16];
+  bool counted = copse_device_argument(port->config->device, "queue_count", count, sizeof(count));
+
   if (workers > 1 && !interface->combined)
     return copse_fail(error, -EINVAL, "%s has no combined queues, and AF_XDP serves one of others: set 'workers' to 1",
                       port->xdp.interface);
-  if (interface->queues != workers)
+  if (counted && strtoull(count, NULL, 10) != workers)
+    return copse_fail(error, -EINVAL, "'queue_count' of %s is %s and 'workers' is %lu: they must be equal",
+                      port->xdp.interface, count, workers);
+  if (!counted && !copse_device_argument(port->config->device, "start_queue", start, sizeof(start)) &&
+      interface->queues != workers)
     return copse_fail(error, -EINVAL,
                       "%s has %u queues and 'workers' is %lu: they must be equal (`ethtool -L %s`, or 'workers')",
                       port->xdp.interface, interface->queues, workers, port->xdp.interface);
+  return 0;
+}
+
+static int
+prepare_xdp(struct copse_port *port, const struct copse_interface *interface, uint64_t workers,
+            struct copse_error *error) {
+  int status;
+
+  if (!interface->up)
+    return copse_fail(error, -ENETDOWN, "%s is down: `ip link set %s up`", port->xdp.interface, port->xdp.interface);
+  status = check_queues(port, interface, workers, error);
+  if (status)
+    return status;
   port->xdp.index = interface->index;
   return copse_xdp_claim(&port->xdp, error);
 }

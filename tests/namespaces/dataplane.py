@@ -1,99 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped copse-dataplane on AF_XDP: neighbour 1 is its upstream PoP, 2 its downstream PoP, 3 a peer that proves its
-address, 4 a peer whose address was only claimed."""
+"""What the shipped copse-dataplane forwards on AF_XDP, what it refuses, and what it leaves to the kernel."""
 
 import os
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
 
-from dataplane_client import (ACCEPT, CHALLENGE, DATA, LINK, MEMBER, P_HELLO, RESPONSE, Client, Packet, link, member,
-                              packet, tree)
+from dataplane_client import (ACCEPT, CHALLENGE, DATA, MEMBER, P_HELLO, RESPONSE, Client, Packet, member, packet, tree)
 from dataplane_lab import BLOCK_PORT, POP4, POP6, eventually, main
-
-TREE_KEY, AREA_KEY, OWN_TREE_KEY = b"tree key 16 byte", b"area key 16 byte", b"own tree key 16b"
-PEER_KEY, CLAIMED_KEY = b"peer key 16 byte", b"claimed key 16 b"
-PARENT_LABEL, CHILD_LABEL, OWN_CHILD_LABEL, TREE_MEMBER_LABEL = 5 << 8, 77 << 8, 78 << 8, 900 << 8
-PEER_LABEL, CLAIMED_LABEL = 6 << 8, 7 << 8
-PEER_PORT = 40000
-PAYLOAD = bytes(range(256)) * 4
-
-
-def address(i, version):
-    return f"198.18.{i}.2" if version == 4 else f"2001:db8:{i}::2"
-
-
-def push(lab, version=4):
-    """A tree from the upstream PoP to the downstream one and both peers, and one that the peer feeds."""
-    client = Client(lab.api)
-    hops = [(LINK, 0, CHILD_LABEL), (MEMBER, 0, TREE_MEMBER_LABEL), (MEMBER, 1, TREE_MEMBER_LABEL)]
-    client.batch(link(0, address(2, version), BLOCK_PORT, "down"),
-                 tree(0, 1001, PARENT_LABEL, (address(1, version), BLOCK_PORT), TREE_KEY, AREA_KEY, []),
-                 tree(1, 1002, 0xFFFFFFFF, None, OWN_TREE_KEY, AREA_KEY, [(LINK, 0, OWN_CHILD_LABEL)]),
-                 member(0, 1, PEER_LABEL, address(3, version), PEER_PORT, PEER_KEY, send_tree=1),
-                 member(1, 2, CLAIMED_LABEL, address(4, version), PEER_PORT, CLAIMED_KEY),
-                 tree(0, 1001, PARENT_LABEL, (address(1, version), BLOCK_PORT), TREE_KEY, AREA_KEY, hops))
-    return client
-
-
-class Traffic:
-    """Sockets at the four neighbours, and sequence numbers that grow."""
-
-    def __init__(self, lab, version=4):
-        self.up, self.down = lab.udp(1, BLOCK_PORT, version), lab.udp(2, BLOCK_PORT, version)
-        self.peer, self.claimed = lab.udp(3, PEER_PORT, version), lab.udp(4, PEER_PORT, version)
-        self.sequence = time.time_ns()
-
-    def next(self):
-        self.sequence += 1
-        return self.sequence
-
-    def from_up(self, block=0, **changes):
-        arguments = dict(kind=DATA, label=PARENT_LABEL, sequence=self.next(), payload=PAYLOAD, key=TREE_KEY, block=block)
-        self.up.send(packet(**{**arguments, **changes}))
-
-    def hello(self, sender, label, key):
-        self.sequence = self.next()
-        sender.send(packet(P_HELLO, label, self.sequence, bytes(32), key))
-
-    def prove(self):
-        """The peer's handshake; returns CHALLENGE and ACCEPT."""
-        self.hello(self.peer, PEER_LABEL, PEER_KEY)
-        challenge = Packet(self.peer.recv(2048))
-        self.peer.send(packet(RESPONSE, PEER_LABEL, self.next(), challenge.payload, PEER_KEY))
-        return challenge, Packet(self.peer.recv(2048))
-
-    def reaches_down(self, seconds=5.0):
-        """Sends from upstream until a copy arrives downstream: neighbours have to be resolved first."""
-        def once():
-            self.from_up()
-            return receive(self.down, 0.05)
-        return eventually(once, seconds)
-
-
-def receive(sock, seconds=3.0):
-    sock.settimeout(seconds)
-    try:
-        return Packet(sock.recv(2048))
-    except TimeoutError:
-        return None
-
-
-def drain(sock, seconds=0.2):
-    out = []
-    while True:
-        got = receive(sock, seconds)
-        if got is None:
-            return out
-        out.append(got)
-
-
-def conserved(counters):
-    return bool(eventually(counters.conserved, 2.0))
+from dataplane_traffic import (AREA_KEY, CHILD_LABEL, CLAIMED_KEY, CLAIMED_LABEL, OWN_CHILD_LABEL, OWN_TREE_KEY,
+                               PARENT_LABEL, PAYLOAD, PEER_KEY, PEER_LABEL, PEER_PORT, TREE_KEY, TREE_MEMBER_LABEL,
+                               Traffic, address, conserved, drain, push, receive)
 
 
 def forwarding(lab, check):
@@ -339,70 +259,5 @@ def links(lab, check):
     check("every packet and copy is accounted for", conserved(counters))
 
 
-def life(lab, check):
-    path = lab.configure()
-    lab.start(path)
-    client = push(lab)
-    traffic = Traffic(lab)
-    traffic.reaches_down()
-    operations, table = client.dump()
-    instance = client.instance
-    client.close()
-    drain(traffic.down)
-    check("tables survive the control plane: copies flow without one", traffic.reaches_down())
-    again = Client(lab.api)
-    check("a control plane that comes back finds the same dataplane and table",
-          again.instance == instance and again.dump() == (operations, table) and operations > 0)
-    again.close()
-
-    second = lab.launch(path, stderr=subprocess.PIPE)
-    check("a second dataplane on the same socket is refused with a sentence",
-          second.wait(10) == 1 and b"another dataplane serves" in second.stderr.read())
-    second = lab.launch(lab.configure(name="other.cfg", api=lab.api + "2"), stderr=subprocess.PIPE)
-    check("so is one on the same interface", second.wait(10) == 1 and b"another dataplane uses p1" in second.stderr.read())
-    check("neither harmed the first", traffic.reaches_down() and lab.xdp_programs() == [1, 2, 3, 4])
-
-    pid = lab.process.pid
-    before = ticks(pid)
-    time.sleep(2)
-    used = (ticks(pid) - before) / os.sysconf("SC_CLK_TCK") / 2
-    check(f"idle, it uses {100 * used:.1f} % of a core (at most 5 %)", used <= 0.05)
-
-    check("an XDP program is on every port", lab.xdp_programs() == [1, 2, 3, 4])
-    lab.stop(signal.SIGKILL)
-    check("killed, it leaves its XDP programs", lab.xdp_programs() == [1, 2, 3, 4])
-    ping = subprocess.run(["ip", "netns", "exec", lab.neighbours[1], "ping", "-qnc1", "-W2", POP4], capture_output=True)
-    check("through which the kernel's traffic still passes", ping.returncode == 0)
-    lab.start(path)
-    push(lab).close()
-    check("and starts again over them", traffic.reaches_down())
-    check("SIGTERM ends it with status 0", lab.stop() == 0)
-    check("no XDP program stays behind", lab.xdp_programs() == [])
-    check("nor a socket or its lock", os.listdir(os.path.dirname(lab.api)) == [])
-    lab.start(path)
-    check("SIGINT ends it as well", lab.stop(signal.SIGINT) == 0 and lab.xdp_programs() == [])
-
-
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as handle:
-        fields = handle.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def refusals(lab, check):
-    def says(path, sentence, status):
-        process = lab.launch(path, stderr=subprocess.PIPE)
-        text = process.communicate(timeout=20)[1].decode()
-        check(f"refused: {sentence}", process.returncode == status and sentence in text)
-
-    says(lab.configure(extra="colour = 1;"), "unknown key 'colour'", 2)
-    says(lab.configure(ports=(9,)), "there is no interface p9 here", 1)
-    says(lab.configure(extra="workers = 2;"), "p1 has no combined queues", 1)
-    lab.ip(lab.pop, "link", "set", "p3", "down")
-    says(lab.configure(), "p3 is down", 1)
-    check("a start that fails leaves no XDP program, socket or lock",
-          lab.xdp_programs() == [] and os.listdir(os.path.dirname(lab.api)) == [])
-
-
 if __name__ == "__main__":
-    sys.exit(main(forwarding, attacks, beside_the_kernel, ipv6, vlan, links, life, refusals))
+    sys.exit(main(forwarding, attacks, beside_the_kernel, ipv6, vlan, links))

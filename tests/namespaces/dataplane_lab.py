@@ -124,13 +124,13 @@ class Lab:
         made.connect((POP4 if version == 4 else POP6, BLOCK_PORT))
         return made
 
-    def configure(self, ports=(1, 2, 3, 4), extra="", name="dataplane.cfg", api=None, keys={}):
-        """Writes a configuration; `keys`: more keys of single ports, `extra`: of the whole."""
+    def configure(self, ports=(1, 2, 3, 4), extra="", name="dataplane.cfg", api=None, keys={}, devices={}):
+        """Writes a configuration; `devices`, `keys`: device strings and more keys of single ports, `extra`: of the whole."""
         path = os.path.join(self.directory, name)
-        devices = ", ".join(f'{{ device = "net_af_xdp{i},iface=p{i}"; {keys.get(i, "")} }}' for i in ports)
+        groups = [f'{{ device = "{devices.get(i, f"net_af_xdp{i},iface=p{i}")}"; {keys.get(i, "")} }}' for i in ports]
         with open(path, "w") as handle:
             handle.write(f'name = "test"; api_socket = "{api or self.api}"; address4 = "{POP4}"; address6 = "{POP6}";\n'
-                         f'ports = ( {devices} );\nlimits = {{ labels = 1024; trees = 64; members = 256; }};\n{extra}\n')
+                         f'ports = ( {", ".join(groups)} );\nlimits = {{ labels = 1024; trees = 64; members = 256; }};\n{extra}\n')
         return path
 
     def launch(self, path, **options):
@@ -160,9 +160,9 @@ class Lab:
         self.process = None
         return status
 
-    def last_words(self):
+    def last_words(self, count=800):
         with open(self.log, errors="replace") as handle:
-            return handle.read()[-800:]
+            return handle.read()[-count:]
 
     def counters(self):
         return Counters(self.api)
