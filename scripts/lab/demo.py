@@ -2,7 +2,6 @@
 """scripts/demo: one file, from two peers to all others, through bandwidth-bounded trees of six PoPs."""
 
 import argparse
-import hashlib
 import json
 import os
 import signal
@@ -12,8 +11,7 @@ import time
 from lab import Lab, LabError, wait_for
 from network import stolen_ticks
 from report import Screen, summary
-
-SEEDS = 2
+from transfer import Transfer, random_file
 
 
 def options():
@@ -35,62 +33,6 @@ def options():
     if chosen.file and not os.path.isfile(chosen.file):
         parser.error(f"--file: {chosen.file} is not a file")
     return chosen
-
-
-def content(lab, chosen):
-    """(path, bytes, SHA-256) of what is shared."""
-    path = os.path.abspath(chosen.file) if chosen.file else os.path.join(lab.directory, "content")
-    digest, size = hashlib.sha256(), 0
-    if not chosen.file:
-        with open(path, "wb") as handle:
-            for _ in range(int(chosen.size * 1e6) // 1000000 or 1):
-                handle.write(os.urandom(1000000))
-    with open(path, "rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-            size += len(chunk)
-    if size == 0:
-        raise LabError(f"{path} is empty: nothing to share")
-    return path, size, digest.hexdigest()
-
-
-def file_hash(path):
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as handle:
-            while chunk := handle.read(1 << 20):
-                digest.update(chunk)
-    except OSError:
-        return None
-    return digest.hexdigest()
-
-
-def transfer(lab, path, size, screen):
-    """Shares, fetches, waits for the last peer. Returns (session, seconds, link samples)."""
-    seeds = [peer for peer in lab.peers if peer.seed]
-    seeds[0].share(path)
-    session = wait_for("the first seed's session", lambda: lab.check_alive() or seeds[0].session, 60)
-    for seed in seeds[1:]:
-        seed.share(path, session)
-    for seed in seeds:
-        wait_for(f"seed {seed.name}", lambda: lab.check_alive() or seed.status.get("joined"), 60)
-    receivers = [peer for peer in lab.peers if not peer.seed]
-    start = time.monotonic()
-    for peer in receivers:
-        peer.get(session)
-    limit = start + 120 + 20 * size * 8 / (lab.up * len(seeds))
-    samples = [(start, lab.network.link_counters())]
-    while any(peer.finished is None for peer in receivers):
-        lab.check_alive()
-        if time.monotonic() > limit:
-            raise LabError("the transfer takes far too long")
-        time.sleep(0.2)
-        if time.monotonic() - samples[-1][0] >= 1:
-            samples.append((time.monotonic(), lab.network.link_counters()))
-            screen.show(lab, session, size, time.monotonic() - start)
-    samples.append((time.monotonic(), lab.network.link_counters()))
-    screen.show(lab, session, size, time.monotonic() - start)
-    return session, start, samples
 
 
 def quiet(lab):
@@ -121,20 +63,21 @@ def main():
     out = sys.stderr if chosen.json else sys.stdout
     stolen = stolen_ticks()
     with Lab(chosen.pops, chosen.scale) as lab:
-        path, size, digest = content(lab, chosen)
-        for pop_index, pop in enumerate(lab.pops):
-            for index in range(1, chosen.peers_per_pop + 1):
-                seed = index == 1 and pop_index in (0, chosen.pops // 2)
-                lab.peer(pop, index, seed)
+        path = chosen.file or random_file(os.path.join(lab.directory, "content"), int(chosen.size * 1e6))
+        for index, pop in enumerate(lab.pops):
+            for number in range(1, chosen.peers_per_pop + 1):
+                lab.peer(pop, number, seed=number == 1 and index in (0, chosen.pops // 2))
         screen = Screen(out)
-        session, start, samples = transfer(lab, path, size, screen)
+        transfer = Transfer(lab, os.path.abspath(path), lab.peers)
+        transfer.start()
+        show = lambda: screen.show(lab, transfer, time.monotonic() - transfer.start_time)
+        transfer.wait(show)
+        show()
         before, after = stolen, stolen_ticks()
-        steal = (after[0] - before[0]) / max(1, after[1] - before[1])
-        wrong = [peer.name for peer in lab.peers if not peer.seed and file_hash(peer.output) != digest]
         quiet(lab)
-        result = summary(lab, session, size, start, samples, wrong, steal, out)
+        result = summary(lab, transfer, (after[0] - before[0]) / max(1, after[1] - before[1]), out)
         if chosen.keep:
-            keep_running(lab, session, chosen)
+            keep_running(lab, transfer.session, chosen)
     if chosen.json:
         print(json.dumps(result), flush=True)
     return 0 if result["sha256_ok"] and result["conservation_ok"] and result["links_ok"] else 1

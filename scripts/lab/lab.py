@@ -98,7 +98,14 @@ class Peer:
         self.token = lab.account(self.name)
         self.output = os.path.join(lab.directory, f"{self.name}.out")
         self.process = None
+        self.reset()
+
+    def reset(self):
+        """Forgets what an earlier transfer left, on disk too."""
         self.status, self.session, self.finished = {}, None, None
+        for path in (self.output, self.output + ".part", self.output + ".part.have"):
+            if os.path.exists(path):
+                os.unlink(path)
 
     def start(self, *arguments):
         common = ["--pop", self.pop.url, "--token-file", self.token, "--ca", self.pop.certificate, "--address", self.address,
@@ -143,7 +150,6 @@ class Lab:
         self.network = None
         try:
             self.hugepages = reserve_hugepages(HUGEPAGES_PER_POP * self.count)
-            self.huge = self.hugepages is not None
             self.network = Network(f"copse{os.getpid()}")
             self.pops = [Pop(self, index + 1) for index in range(self.count)]
             self.network.count_links({pop.name: pop.address for pop in self.pops}, BLOCK_PORT)
@@ -230,7 +236,6 @@ class Lab:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def dataplane_configuration(self, pop):
-        memory = "" if self.huge else ', "--no-huge"'
         return f"""name = "{pop.name}";
 api_socket = "{pop.api}";
 ports = ( {{ device = "net_af_xdp0,iface=eth0"; }} );

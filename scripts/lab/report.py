@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees of a transfer: a live table, and the account at the end."""
 
-import sys
-
 
 def megabits(bps):
     return f"{bps / 1e6:6.1f}"
@@ -19,12 +17,12 @@ class Screen:
     def __init__(self, out):
         self.out, self.tty, self.lines, self.last = out, out.isatty(), 0, -5.0
 
-    def show(self, lab, session, size, seconds):
+    def show(self, lab, transfer, seconds):
         if not self.tty and seconds - self.last < 5:
             return
         self.last = seconds
-        lines = [f"{seconds:6.1f} s   {len(lab.pops)} PoPs, {len(lab.peers)} peers, {size / 1e6:.1f} MB", ""]
-        lines += peer_lines(lab) + [""] + tree_lines(lab, session) + [""]
+        lines = [f"{seconds:6.1f} s   {len(lab.pops)} PoPs, {len(lab.peers)} peers, {transfer.size / 1e6:.1f} MB", ""]
+        lines += peer_lines(lab) + [""] + tree_lines(lab, transfer.session) + [""]
         if self.tty and self.lines:
             self.out.write(f"\x1b[{self.lines}A\x1b[J")
         self.out.write("\n".join(lines) + "\n")
@@ -98,18 +96,16 @@ def crossed(lab, counters):
     return sent == seen, sent, seen
 
 
-def summary(lab, session, size, start, samples, wrong, steal, out):
-    receivers = [peer for peer in lab.peers if not peer.seed]
-    seeds = [peer for peer in lab.peers if peer.seed]
-    floor = size * 8 / min(lab.down, lab.up * len(seeds))
-    seconds = max(peer.finished for peer in receivers) - start
+def summary(lab, transfer, steal, out):
+    receivers, start = transfer.receivers, transfer.start_time
+    floor, seconds, wrong = transfer.floor(), transfer.seconds(), transfer.wrong()
     counters = lab.counters()
-    rows = links(lab, samples)
+    rows = links(lab, transfer.samples)
     same, sent, seen = crossed(lab, counters)
     conserved = all(c.conserved() for c in counters.values()) and same
     over = [row for row in rows if row["peak_bps"] > row["budget_bps"]]
     drops = dataplane_drops(counters)
-    trees = trees_of(lab, session)
+    trees = trees_of(lab, transfer.session)
     delivered = len(receivers) - len(wrong)
 
     def say(text=""):
@@ -138,6 +134,3 @@ def summary(lab, session, size, start, samples, wrong, steal, out):
             "trees": trees, "links": rows, "links_ok": not over, "drops": drops, "conservation_ok": conserved,
             "peer_seconds": {peer.name: round(peer.finished - start, 3) for peer in receivers}, "steal": round(steal, 3)}
 
-
-if __name__ == "__main__":
-    sys.exit("report.py is used by demo.py")
