@@ -49,25 +49,31 @@ take_word(struct copse_auth *auth, const char *path, char *text, struct copse_er
   return 0;
 }
 
+/* Several control planes may share the file and start at once: one of them makes it. */
+static int
+make_file(const char *path, struct copse_error *error) {
+  char token[COPSE_TOKEN_CHARS + 2];
+  int result;
+
+  copse_auth_make(token);
+  token[COPSE_TOKEN_CHARS] = '\n';
+  token[COPSE_TOKEN_CHARS + 1] = '\0';
+  result = copse_secret_create(path, token, error);
+  sodium_memzero(token, sizeof(token));
+  return result == -EEXIST ? 0 : result;
+}
+
 int
 copse_auth_open(struct copse_auth *auth, const char *path, struct copse_error *error) {
-  char token[COPSE_TOKEN_CHARS + 2];
   char *text;
   int result = copse_secret_read(path, FILE_BYTES_MAX, &text, error);
 
-  if (result == 0) {
-    result = take_word(auth, path, text, error);
-    copse_secret_free(text);
+  if (result == -ENOENT && (result = make_file(path, error)) == 0)
+    result = copse_secret_read(path, FILE_BYTES_MAX, &text, error);
+  if (result != 0)
     return result;
-  }
-  if (result != -ENOENT)
-    return result;
-  copse_auth_make(token);
-  hash_text(token, auth->operator_hash);
-  token[COPSE_TOKEN_CHARS] = '\n';
-  token[COPSE_TOKEN_CHARS + 1] = '\0';
-  result = copse_secret_write(path, token, error);
-  sodium_memzero(token, sizeof(token));
+  result = take_word(auth, path, text, error);
+  copse_secret_free(text);
   return result;
 }
 

@@ -100,23 +100,48 @@ sync_directory(const char *path) {
   return result;
 }
 
-int
-copse_secret_write(const char *path, const char *text, struct copse_error *error) {
-  char aside[PATH_MAX];
-  int file;
+/* A file of its own beside `path`, with the text; its name is left in `aside`. */
+static int
+write_aside(const char *path, const char *text, char aside[PATH_MAX], struct copse_error *error) {
   int result = 0;
+  int file;
 
-  if (snprintf(aside, sizeof(aside), "%s.new", path) >= (int)sizeof(aside))
+  if (snprintf(aside, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
     return copse_fail(error, -ENAMETOOLONG, "%s: path too long", path);
-  if (unlink(aside) != 0 && errno != ENOENT)
-    return fail_errno(error, aside);
-  file = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  file = mkostemp(aside, O_CLOEXEC);
   if (file < 0)
-    return fail_errno(error, aside);
-  if (write_all(file, text) != 0 || rename(aside, path) != 0 || sync_directory(path) != 0) {
+    return fail_errno(error, path);
+  if (write_all(file, text) != 0) {
     result = fail_errno(error, path);
     unlink(aside);
   }
   close(file);
+  return result;
+}
+
+int
+copse_secret_write(const char *path, const char *text, struct copse_error *error) {
+  char aside[PATH_MAX];
+  int result = write_aside(path, text, aside, error);
+
+  if (result != 0)
+    return result;
+  if (rename(aside, path) != 0 || sync_directory(path) != 0) {
+    result = fail_errno(error, path);
+    unlink(aside);
+  }
+  return result;
+}
+
+int
+copse_secret_create(const char *path, const char *text, struct copse_error *error) {
+  char aside[PATH_MAX];
+  int result = write_aside(path, text, aside, error);
+
+  if (result != 0)
+    return result;
+  if (link(aside, path) != 0 || sync_directory(path) != 0)
+    result = fail_errno(error, path);
+  unlink(aside);
   return result;
 }

@@ -62,7 +62,7 @@ def main():
     chosen = options()
     out = sys.stderr if chosen.json else sys.stdout
     stolen = stolen_ticks()
-    with Lab(chosen.pops, chosen.scale) as lab:
+    with Lab(chosen.pops, chosen.scale, chosen.peers_per_pop) as lab:
         path = chosen.file or random_file(os.path.join(lab.directory, "content"), int(chosen.size * 1e6))
         for index, pop in enumerate(lab.pops):
             for number in range(1, chosen.peers_per_pop + 1):

@@ -18,7 +18,7 @@ from counters import Counters
 from network import Network, release_hugepages, reserve_hugepages
 
 BLOCK_PORT = 7117
-API_PORT = 8443
+API_PORT = 7118
 HUGEPAGES_PER_POP = 48
 
 
@@ -132,13 +132,15 @@ class Peer:
 
 
 class Lab:
-    """`scale` times the paper's rates: 0.2 up, 0.7 down, 1.0 Mbit/s of each CDN link. With `build` as the meson folder."""
+    """`scale` times the paper's rates: 0.2 up, 0.7 down, 1.0 Mbit/s of each CDN link."""
 
-    def __init__(self, pops, scale=100.0, build=None, growth=1.5, log=None):
+    GROWTH = 1.5
+
+    def __init__(self, pops, scale=100.0, peers_per_pop=2):
         root = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-        self.build = build or os.path.join(root, "build")
+        self.build = os.path.join(root, "build")
         self.up, self.down, self.link = 0.2e6 * scale, 0.7e6 * scale, 1.0e6 * scale
-        self.growth, self.count, self.log = growth, pops, log or (lambda text: None)
+        self.count, self.peers_per_pop = pops, peers_per_pop
         self.pops, self.peers, self.processes = [], [], []
         self.reference_s = 3600.0
 
@@ -175,8 +177,8 @@ class Lab:
             self.operator = handle.read().strip()
 
     def account(self, name):
-        """An account whose credit gives its area the growth factor; returns the file with its token."""
-        credit = (self.growth - 1) * self.up * self.reference_s / 8
+        """An account; those of an area together have the credit that makes its growth factor. Returns its token's file."""
+        credit = (self.GROWTH - 1) * self.up * self.reference_s / 8 / self.peers_per_pop
         status, body = self.pops[0].request("POST", "/v1/accounts", {"name": name, "credit_bytes": int(credit)}, self.operator)
         if status != 201:
             raise LabError(f"account {name}: {status} {body}")
@@ -248,12 +250,11 @@ address4 = "{pop.address}";
                              for a in names for b in names if a != b)
         pops = ", ".join(f'{{ name = "{name}"; }}' for name in names)
         return f"""pop = "{pop.name}";
+block_address = "{pop.address}";
 store = "{self.directory}/store.db";
 dataplane = "{pop.api}";
-listen = "{pop.address}";
-port = {API_PORT};
 state_dir = "{pop.directory}";
-operator_token_file = "{self.directory}/operator.token";
+http = {{ port = {API_PORT}; operator_token = "{self.directory}/operator.token"; }};
 growth_reference_s = {self.reference_s};
 network = {{
   pops = ( {pops} );

@@ -46,12 +46,16 @@ class Transfer:
         self.session = self.until("the first seed's session", lambda: self.seeds[0].session)
         for seed in self.seeds[1:]:
             seed.share(self.path, self.session)
-        for seed in self.seeds:
-            self.until(f"seed {seed.name}", lambda: seed.status.get("joined"))
+        self.until("all seeds in the session", lambda: self.members_that("seed") == len(self.seeds))
         self.start_time = time.monotonic()
         for peer in self.receivers:
             peer.get(self.session)
         self.samples = [(self.start_time, self.lab.network.link_counters())]
+
+    def members_that(self, have):
+        """How many members of the session have a property, by their PoPs' word."""
+        status, body = self.seeds[0].pop.request("GET", f"/v1/sessions/{self.session}", token=self.lab.operator)
+        return sum(bool(member[have]) for member in body["members"]) if status == 200 else 0
 
     def until(self, what, condition):
         return wait_for(what, lambda: self.lab.check_alive() or condition(), 60)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define S 1000000000ULL
@@ -137,12 +138,11 @@ Test(secret, written_whole_and_private, .init = make_directory, .fini = remove_d
   char *text;
 
   umask(0);
-  write_file(in_directory("token.new"), "left by a crash", 0666);
   cr_assert(eq(int, copse_secret_write(in_directory("token"), "first", &error), 0), "%s", error.text);
   cr_assert(eq(int, copse_secret_write(in_directory("token"), "second", &error), 0), "%s", error.text);
   cr_assert(eq(int, stat(in_directory("token"), &status), 0));
   cr_expect(eq(int, (int)(status.st_mode & 07777), 0600));
-  cr_expect(eq(int, access(in_directory("token.new"), F_OK), -1));
+  cr_expect(eq(int, copse_secret_create(in_directory("token"), "third", &error), -EEXIST));
   cr_assert(eq(int, copse_secret_read(in_directory("token"), 6, &text, &error), 0), "%s", error.text);
   cr_expect(eq(str, text, "second"));
   copse_secret_free(text);
@@ -152,6 +152,31 @@ Test(secret, written_whole_and_private, .init = make_directory, .fini = remove_d
   chmod(in_directory("token"), 0640);
   cr_expect(eq(int, copse_secret_read(in_directory("token"), 99, &text, &error), -EACCES));
   cr_expect(strstr(error.text, "others may read it (mode 0640)") != NULL, "%s", error.text);
+}
+
+/* Control planes that start together and share the file agree on one token. */
+Test(secret, operator_token_made_by_one_of_many, .init = make_directory, .fini = remove_directory) {
+  enum { STARTERS = 8 };
+  struct copse_error error;
+  struct copse_auth auth, first;
+  int ends[2];
+
+  cr_assert(eq(int, pipe(ends), 0));
+  for (int i = 0; i < STARTERS; i++)
+    if (fork() == 0) {
+      int result = copse_auth_open(&auth, in_directory("token"), &error);
+      _exit(result != 0 || write(ends[1], &auth.operator_hash, sizeof(auth.operator_hash)) < 0);
+    }
+  for (int i = 0; i < STARTERS; i++) {
+    int status;
+    cr_assert(wait(&status) > 0 && status == 0);
+  }
+  cr_assert(eq(int, copse_auth_open(&first, in_directory("token"), &error), 0), "%s", error.text);
+  for (int i = 0; i < STARTERS; i++) {
+    cr_assert(
+      eq(sz, (size_t)read(ends[0], &auth.operator_hash, sizeof(auth.operator_hash)), sizeof(auth.operator_hash)));
+    cr_expect(memcmp(auth.operator_hash, first.operator_hash, sizeof(auth.operator_hash)) == 0);
+  }
 }
 
 Test(secret, operator_token_given_by_hand, .init = make_directory, .fini = remove_directory) {
