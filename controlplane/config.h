@@ -17,7 +17,7 @@ struct copse_control_config {
   uint64_t block_port;
   char *api; /* URL told to peers and operators; null: made of the address and port of http */
   double idle_s, growth_reference_s, growth_max, allowance_s;
-  uint64_t burst_us, sync_ms, silence_ms, presence_ms, finish_ms;
+  uint64_t burst_us, sync_ms, gather_ms, silence_ms, presence_ms, finish_ms;
   uint64_t max_depth, max_fanout;
   struct copse_http_config http;
   struct copse_topology topology;

@@ -102,6 +102,8 @@ struct copse_session {
   char *orders;                      /* text of the scheduler's state */
   struct copse_scheduler *scheduler; /* decoded when asked for, null: not yet */
   json_t *injected;                  /* ranges, made with it */
+  size_t waiting;                    /* members seen that want the content; see orders.c */
+  uint64_t waiting_first_ms, waiting_last_ms;
 
   /* The owner's, see owner.h. */
   bool plan_stale;      /* what the plan was made of may have changed */

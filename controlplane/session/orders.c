@@ -102,6 +102,42 @@ total_rate(const struct copse_session *session) {
   return total;
 }
 
+/* Members that want the content and can be reached. */
+static size_t
+count_waiting(const struct copse_control *control, const struct copse_session *session) {
+  size_t count = 0;
+
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    count += member->revision != 0 && !copse_member_complete(member) &&
+             copse_set_find(&control->model.pops, member->record.pop) != NULL;
+  }
+  return count;
+}
+
+/* A block is injected once, so it should be when those it is for are there: not while nobody wants it, and the first
+ * one not before the first members who do have stopped to arrive (gather_ms without another, at most four times that).
+ */
+static bool
+has_audience(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  size_t waiting = count_waiting(control, session);
+  json_t *injected = copse_orders_injected(session);
+  bool begun = json_array_size(injected) > 0;
+
+  json_decref(injected);
+  if (waiting > session->waiting) {
+    session->waiting_last_ms = now_ms;
+    if (session->waiting == 0)
+      session->waiting_first_ms = now_ms;
+  }
+  session->waiting = waiting;
+  if (waiting == 0 || begun)
+    return waiting > 0;
+  return now_ms - session->waiting_last_ms >= control->config->gather_ms ||
+         now_ms - session->waiting_first_ms >= 4 * control->config->gather_ms;
+}
+
 struct exchange {
   struct copse_control *control;
   struct copse_session *session;
@@ -248,6 +284,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
 
   if (!copse_member_complete(member))
     return send_json(0, json_array());
+  exchange.want &= has_audience(control, session, now_ms);
   if (exchange.want && !session->finished && copse_area_idle(control, session, false) == 0)
     copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
   if (exchange.want || json_array_size(exchange.sent) > 0)

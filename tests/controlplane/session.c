@@ -171,7 +171,7 @@ Test(session, seeds_of_two_pops_share_the_blocks) {
   const char *members[2];
   json_t *answer, *all;
 
-  start_three("", 100 * GB);
+  start_three("gather_ms = 0;", 100 * GB);
   members[0] = seed;
   members[1] = other_seed;
   for (int i = 0; i < 400 && total < 1000; i++) {
@@ -200,6 +200,30 @@ Test(session, seeds_of_two_pops_share_the_blocks) {
   json_decref(all);
   cr_expect_eq(json_array_size(json_object_get(answer, "trees")), 3);
   json_decref(answer);
+}
+
+static size_t
+order_count(size_t pop, const char *member) {
+  json_t *answer = cluster_sync(&cluster, pop, S, "alice", member, "{\"have\":1000,\"want\":true}", NULL);
+  size_t count = json_array_size(json_object_get(json_object_get(answer, "send"), "orders"));
+
+  json_decref(answer);
+  return count;
+}
+
+Test(session, nothing_is_injected_before_somebody_wants_it) {
+  cluster_start(&cluster, 2, 100000000, "gather_ms = 300;");
+  cluster_account(&cluster, "alice", 10 * GB);
+  cluster_make_session(&cluster, S, 1000);
+  seed = cluster_join(&cluster, 0, S, "alice", 1, true, NULL);
+  other_seed = cluster_join(&cluster, 1, S, "alice", 2, true, NULL);
+  cr_assert(cluster_until(&cluster, is_whole, S, 10000));
+  cr_expect_eq(order_count(0, seed), 0, "nobody wants it");
+  leecher = cluster_join(&cluster, 1, S, "alice", 3, false, NULL);
+  cluster_run(&cluster, 100);
+  cr_expect_eq(order_count(0, seed), 0, "others may be coming");
+  cluster_run(&cluster, 400);
+  cr_expect_eq(order_count(0, seed), 1);
 }
 
 Test(session, a_restarted_control_plane_changes_nothing) {
@@ -351,7 +375,7 @@ Test(session, all_done_ends_the_session_and_returns_credit) {
 }
 
 Test(session, an_idle_tree_goes_and_comes_back) {
-  start_three("idle_s = 1.0;", 10 * GB);
+  start_three("idle_s = 1.0; gather_ms = 0;", 10 * GB);
   cr_assert(cluster_until(&cluster, no_tree_of_n1, S, 10000), "idle");
   cr_expect_str_eq(copse_session_rooted(cluster_session(&cluster, S), "N1")->reason, "nothing was sent on it for long");
   json_decref(cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL));
