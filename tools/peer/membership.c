@@ -31,6 +31,22 @@ bitmap_due(const struct peer *peer, uint64_t now) {
          (blocks_total(peer->config.blocks) / 8 <= BITMAP_ALWAYS_BYTES || now - peer->bitmap_sent >= SECOND);
 }
 
+/* Whoever has all of the content can inject what nobody has injected yet, and asks before it runs out of orders. */
+static bool
+wants_orders(const struct peer *peer) {
+  return blocks_finished(peer->config.blocks) && !peer->all_injected &&
+         sender_waiting(&peer->sender) * 8 <= peer->uplink.tree.rate_bps / 2;
+}
+
+static bool
+everything(const struct ranges *injected, uint32_t blocks) {
+  uint64_t count = 0;
+
+  for (size_t i = 0; i < injected->count; i++)
+    count += injected->items[i].count;
+  return count >= blocks;
+}
+
 void
 membership_report(void *context, struct report *report) {
   struct peer *peer = context;
@@ -41,8 +57,7 @@ membership_report(void *context, struct report *report) {
     .have = status.have,
     .blocks = status.blocks,
     .done = blocks_finished(peer->config.blocks),
-    .want = peer->config.options->command == COMMAND_SHARE &&
-            sender_waiting(&peer->sender) * 8 <= peer->uplink.tree.rate_bps / 2,
+    .want = wants_orders(peer),
     .sent = orders_report(&peer->sender.orders),
     .cdn_bytes = status.cdn_bytes,
     .direct_bytes = status.direct_bytes,
@@ -80,6 +95,7 @@ membership_synced(void *context, const struct synced *synced) {
   peer->bitmap_reported = true;
   peer->bitmap_have = peer->reported_have;
   peer->direct = synced->direct;
+  peer->all_injected = everything(&synced->injected, blocks_total(peer->config.blocks));
   take_orders(peer, synced);
   fetch_update(peer->fetch, synced, peer->member);
   if (blocks_finished(peer->config.blocks) &&

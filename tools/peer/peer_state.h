@@ -24,8 +24,9 @@ struct peer {
   struct event *readable, *send_timer, *slow_timer, *finish_timer, *interrupt, *terminate;
   char member[MEMBER_CHARS];
 
-  bool direct;  /* the control plane says: no trees */
-  bool ran_out; /* said so, and no new orders since */
+  bool direct;       /* the control plane says: no trees */
+  bool ran_out;      /* said so, and no new orders since */
+  bool all_injected; /* every block has been sent into a tree by somebody */
   bool leaving;
   enum exit_status result;
   uint64_t heard;         /* last sign of life from the dataplane, ns */

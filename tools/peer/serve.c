@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX 128
-#define CONNECTIONS_OF_ONE 16
+#define CONNECTIONS_MAX 256
+#define CONNECTIONS_OF_ONE 64 /* several peers may share an address */
 #define CONNECTION_BYTES (16U << 10)
 #define IDLE_S 30
 #define PIECE_BYTES (32U << 10) /* read and sent at a time */
