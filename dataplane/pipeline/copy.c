@@ -39,10 +39,12 @@ fill_content(struct content *content, const struct copse_packet *packet, const s
     needed[header_of(&copies[i])] = true;
     ipv6 |= copies[i].destination->ipv6;
   }
-  content->payload = packet->mbuf;
-  content->payload_offset = packet->payload_offset;
-  content->payload_bytes = packet->payload_bytes;
-  content->dscp = packet->colour == COPSE_GREEN ? DSCP_AF11 : DSCP_AF12;
+  *content = (struct content){
+    .payload = packet->mbuf,
+    .payload_offset = packet->payload_offset,
+    .payload_bytes = packet->payload_bytes,
+    .dscp = packet->colour == COPSE_GREEN ? DSCP_AF11 : DSCP_AF12,
+  };
   if (ipv6)
     payload_sum = copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
   for (int i = 0; i < 2; i++) {

@@ -11,16 +11,16 @@
 
 /* Where the stages inside parsing are. */
 struct cursor {
-  const uint8_t *data;
+  uint8_t *data;
   uint32_t contiguous; /* bytes of the first segment */
   uint32_t frame;      /* bytes of all segments */
   uint32_t offset;     /* of what comes next */
 };
 
 /* The next `bytes` bytes, or null if they are not in the first segment. */
-static inline const void *
+static inline void *
 take(struct cursor *cursor, uint32_t bytes) {
-  const uint8_t *at = cursor->data + cursor->offset;
+  void *at = cursor->data + cursor->offset;
 
   if (unlikely(cursor->contiguous < cursor->offset + bytes))
     return NULL;
@@ -109,8 +109,7 @@ checksum_is_wrong(const struct copse_packet *packet, const void *ip, const struc
 
 static enum copse_packet_drop
 parse_header(struct cursor *cursor, struct copse_packet *packet, uint32_t bytes) {
-  if (bytes >= COPSE_HEADER_BYTES &&
-      (packet->header = (struct copse_header *)(uintptr_t)take(cursor, COPSE_HEADER_BYTES)) == NULL)
+  if (bytes >= COPSE_HEADER_BYTES && (packet->header = take(cursor, COPSE_HEADER_BYTES)) == NULL)
     return COPSE_DROP_TRUNCATED;
   switch (copse_header_check(packet->header, bytes)) {
   case 0:
@@ -159,7 +158,7 @@ parse_udp(const struct copse_worker *worker, struct cursor *cursor, struct copse
 static enum copse_packet_drop
 parse_frame(const struct copse_worker *worker, struct copse_packet *packet) {
   struct cursor cursor = {
-    .data = rte_pktmbuf_mtod(packet->mbuf, const uint8_t *),
+    .data = rte_pktmbuf_mtod(packet->mbuf, uint8_t *),
     .contiguous = rte_pktmbuf_data_len(packet->mbuf),
     .frame = rte_pktmbuf_pkt_len(packet->mbuf),
   };

@@ -132,27 +132,27 @@ copse_interest_wants(const struct copse_interest *interest, uint32_t block) {
 /* ---- counters ---- */
 
 static inline void *
-copse_shm_at(const struct copse_shm *shm, uint64_t offset) {
-  return (uint8_t *)(uintptr_t)shm + offset;
+copse_shm_at(struct copse_shm *shm, uint64_t offset) {
+  return (uint8_t *)shm + offset;
 }
 
 static inline struct copse_worker_counters *
-copse_worker_counters(const struct copse_shm *shm, uint32_t worker) {
+copse_worker_counters(struct copse_shm *shm, uint32_t worker) {
   return (struct copse_worker_counters *)copse_shm_at(shm, shm->worker_offset + worker * shm->worker_stride);
 }
 
 static inline struct copse_tree_counters *
-copse_tree_counters(const struct copse_shm *shm, uint32_t worker) {
+copse_tree_counters(struct copse_shm *shm, uint32_t worker) {
   return (struct copse_tree_counters *)copse_shm_at(shm, shm->tree_offset + worker * shm->tree_stride);
 }
 
 static inline struct copse_link_counters *
-copse_link_counters(const struct copse_shm *shm, uint32_t worker) {
+copse_link_counters(struct copse_shm *shm, uint32_t worker) {
   return (struct copse_link_counters *)copse_shm_at(shm, shm->link_offset + worker * shm->link_stride);
 }
 
 static inline struct copse_member_counters *
-copse_member_counters(const struct copse_shm *shm, uint32_t worker) {
+copse_member_counters(struct copse_shm *shm, uint32_t worker) {
   return (struct copse_member_counters *)copse_shm_at(shm, shm->member_offset + worker * shm->member_stride);
 }
 

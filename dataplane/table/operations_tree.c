@@ -13,35 +13,35 @@ is_root(const struct copse_api_tree *api) {
   return api->label == COPSE_LABEL_NONE;
 }
 
-/* Copies the bytes into a new record and checks their shape. */
 static int
-read_tree(const struct copse_table *table, const uint8_t *bytes, size_t length, struct copse_tree_record **out,
-          char *text) {
-  struct copse_api_tree api;
+check_shape(const struct copse_table *table, const struct copse_api_tree *api, size_t length, char *text) {
+  if (api->hops > table->config.limits.fan_out)
+    return copse_refuse(text, -ERANGE, "%u next hops are more than the limit of %u", api->hops,
+                        table->config.limits.fan_out);
+  if ((length - sizeof(*api)) / sizeof(struct copse_api_hop) < api->hops)
+    return copse_refuse(text, -EINVAL, "tree: %zu bytes are too few for %u next hops", length, api->hops);
+  return copse_check_slot(table, COPSE_TREE, api->slot, text);
+}
+
+/* A record of the tree and the hops behind it; null when memory is short. */
+static struct copse_tree_record *
+read_tree(const struct copse_api_tree *api, const uint8_t *hops) {
   struct copse_api_hop hop;
   uint32_t links = 0;
 
-  memcpy(&api, bytes, sizeof(api));
-  if (api.hops > table->config.limits.fan_out)
-    return copse_refuse(text, -ERANGE, "%u next hops are more than the limit of %u", api.hops,
-                        table->config.limits.fan_out);
-  if ((length - sizeof(api)) / sizeof(hop) < api.hops)
-    return copse_refuse(text, -EINVAL, "tree: %zu bytes are too few for %u next hops", length, api.hops);
-  bytes += sizeof(api);
-  for (; links < api.hops; links++) {
-    memcpy(&hop, bytes + links * sizeof(hop), sizeof(hop));
+  for (; links < api->hops; links++) {
+    memcpy(&hop, hops + links * sizeof(hop), sizeof(hop));
     if (hop.kind != COPSE_HOP_LINK)
       break;
   }
-  struct copse_tree_record *tree = copse_tree_record_new(api.hops, links);
+  struct copse_tree_record *tree = copse_tree_record_new(api->hops, links);
   if (tree == NULL)
-    return -ENOMEM;
-  tree->api = api;
+    return NULL;
+  tree->api = *api;
   tree->api.reserved = 0;
   memset(tree->api.upstream.reserved, 0, sizeof(tree->api.upstream.reserved));
-  memcpy(tree->hop, bytes, api.hops * sizeof(hop));
-  *out = tree;
-  return 0;
+  memcpy(tree->hop, hops, api->hops * sizeof(hop));
+  return tree;
 }
 
 static int
@@ -104,6 +104,21 @@ inherit(struct copse_tree_record *tree, const struct copse_tree_record *old) {
         tree->interest[i] = copse_interest_hold(old->interest[j]);
 }
 
+/* A copy of a member's record to be changed by this batch, staged; null when memory is short. */
+static struct copse_member_record *
+stage_member_copy(struct copse_table *table, uint32_t slot) {
+  struct copse_member_record *old = copse_member_at(table, slot), *member;
+
+  if (copse_is_staged(table, COPSE_MEMBER, slot))
+    return old;
+  if (copse_journal_reserve(table) < 0 || (member = malloc(sizeof(*member))) == NULL)
+    return NULL;
+  *member = *old;
+  copse_interest_hold(member->interest);
+  copse_stage(table, COPSE_MEMBER, slot, &member->base);
+  return member;
+}
+
 /* Members that send on the tree have none to send on any more. */
 static int
 release_senders(struct copse_table *table, uint32_t slot) {
@@ -111,7 +126,7 @@ release_senders(struct copse_table *table, uint32_t slot) {
     const struct copse_member_record *old = copse_member_at(table, i);
     if (old == NULL || old->api.send_tree != slot)
       continue;
-    struct copse_member_record *member = malloc(sizeof(*member));
+    struct copse_member_record *member = calloc(1, sizeof(*member));
     if (member == NULL || copse_journal_reserve(table) < 0) {
       free(member);
       return -ENOMEM;
@@ -126,29 +141,29 @@ release_senders(struct copse_table *table, uint32_t slot) {
 
 int
 copse_tree_set(struct copse_table *table, const uint8_t *bytes, size_t length, char *text) {
-  struct copse_tree_record *tree = NULL;
+  struct copse_tree_record *tree;
+  struct copse_api_tree api;
   int status;
 
-  if ((status = read_tree(table, bytes, length, &tree, text)) < 0)
+  memcpy(&api, bytes, sizeof(api));
+  if ((status = check_shape(table, &api, length, text)) < 0)
     return status;
-  const uint32_t slot = tree->api.slot;
-  if ((status = copse_check_slot(table, COPSE_TREE, slot, text)) < 0)
-    goto refused;
-  const struct copse_tree_record *old = copse_tree_at(table, slot);
-  const bool same = old && old->api.id == tree->api.id;
+  if ((tree = read_tree(&api, bytes + sizeof(api))) == NULL)
+    return -ENOMEM;
+  const struct copse_tree_record *old = copse_tree_at(table, api.slot);
+  const bool same = old && old->api.id == api.id;
   if ((status = check_tree(table, tree, old, text)) < 0 ||
-      (old && !same && (status = release_senders(table, slot)) < 0) || (status = copse_journal_reserve(table)) < 0)
-    goto refused;
+      (old && !same && (status = release_senders(table, api.slot)) < 0) ||
+      (status = copse_journal_reserve(table)) < 0) {
+    copse_record_free(table, COPSE_TREE, &tree->base);
+    return status;
+  }
   if (same)
     inherit(tree, old);
   else
     tree->base.incarnation = ++table->incarnations;
-  copse_stage(table, COPSE_TREE, slot, &tree->base);
+  copse_stage(table, COPSE_TREE, api.slot, &tree->base);
   return 0;
-
-refused:
-  copse_record_free(table, COPSE_TREE, &tree->base);
-  return status;
 }
 
 int
@@ -167,7 +182,7 @@ copse_tree_remove(struct copse_table *table, const uint8_t *bytes, size_t length
 
 /* A copy of a tree's record to be changed by this batch, staged; null when memory is short. */
 static struct copse_tree_record *
-stage_copy(struct copse_table *table, uint32_t slot) {
+stage_tree_copy(struct copse_table *table, uint32_t slot) {
   struct copse_tree_record *old = copse_tree_at(table, slot), *tree;
 
   if (copse_is_staged(table, COPSE_TREE, slot))
@@ -191,7 +206,7 @@ copse_allowance(struct copse_table *table, const uint8_t *bytes, size_t length, 
   memcpy(&api, bytes, sizeof(api));
   if ((status = copse_check_present(table, COPSE_TREE, api.slot, text)) < 0)
     return status;
-  if ((tree = stage_copy(table, api.slot)) == NULL)
+  if ((tree = stage_tree_copy(table, api.slot)) == NULL)
     return -ENOMEM;
   tree->allowance = api.total_bytes;
   return 0;
@@ -215,58 +230,46 @@ merge(const struct copse_interest *old, const struct copse_api_interest *api, co
   return interest;
 }
 
-/* Where the model keeps the bitmap that the operation is about, in a record of this batch. */
 static int
-find_interest(struct copse_table *table, const struct copse_api_interest *api, struct copse_interest ***place,
-              char *text) {
+check_interest(const struct copse_table *table, const struct copse_api_interest *api, size_t length, char *text) {
   int status;
 
-  if (api->kind == COPSE_HOP_MEMBER) {
-    if ((status = copse_check_present(table, COPSE_MEMBER, api->slot, text)) < 0)
-      return status;
-    if (!copse_is_staged(table, COPSE_MEMBER, api->slot)) {
-      const struct copse_member_record *old = copse_member_at(table, api->slot);
-      struct copse_member_record *member = malloc(sizeof(*member));
-      if (member == NULL || copse_journal_reserve(table) < 0) {
-        free(member);
-        return -ENOMEM;
-      }
-      *member = *old;
-      copse_interest_hold(member->interest);
-      copse_stage(table, COPSE_MEMBER, api->slot, &member->base);
-    }
-    *place = &copse_member_at(table, api->slot)->interest;
-    return 0;
-  }
-  if (api->kind != COPSE_HOP_LINK)
+  if (api->kind != COPSE_HOP_MEMBER && api->kind != COPSE_HOP_LINK)
     return copse_refuse(text, -EINVAL, "interest of an unknown kind %u", api->kind);
-  if ((status = copse_check_present(table, COPSE_TREE, api->slot, text)) < 0)
-    return status;
-  if (api->hop >= copse_tree_at(table, api->slot)->links)
+  if (api->blocks > BLOCKS_MAX)
+    return copse_refuse(text, -ERANGE, "a bitmap of %u blocks is larger than %u", api->blocks, BLOCKS_MAX);
+  if (api->first_word + (uint64_t)api->words > (api->blocks + 63) / 64)
+    return copse_refuse(text, -ERANGE, "words beyond the bitmap of %u blocks", api->blocks);
+  if ((length - sizeof(*api)) / sizeof(uint64_t) < api->words)
+    return copse_refuse(text, -EINVAL, "interest: %zu bytes are too few for %u words", length, api->words);
+  status = copse_check_present(table, api->kind == COPSE_HOP_MEMBER ? COPSE_MEMBER : COPSE_TREE, api->slot, text);
+  if (status == 0 && api->kind == COPSE_HOP_LINK && api->hop >= copse_tree_at(table, api->slot)->links)
     return copse_refuse(text, -ERANGE, "tree slot %u has no child %u", api->slot, api->hop);
-  struct copse_tree_record *tree = stage_copy(table, api->slot);
-  if (tree == NULL)
-    return -ENOMEM;
-  *place = &tree->interest[api->hop];
-  return 0;
+  return status;
+}
+
+/* Where a record of this batch keeps the bitmap that the operation is about; null when memory is short. */
+static struct copse_interest **
+stage_interest(struct copse_table *table, const struct copse_api_interest *api) {
+  if (api->kind == COPSE_HOP_MEMBER) {
+    struct copse_member_record *member = stage_member_copy(table, api->slot);
+    return member ? &member->interest : NULL;
+  }
+  struct copse_tree_record *tree = stage_tree_copy(table, api->slot);
+  return tree ? &tree->interest[api->hop] : NULL;
 }
 
 int
 copse_interest(struct copse_table *table, const uint8_t *bytes, size_t length, char *text) {
-  struct copse_interest **place = NULL, *interest = NULL;
+  struct copse_interest **place, *interest = NULL;
   struct copse_api_interest api;
   int status;
 
   memcpy(&api, bytes, sizeof(api));
-  if (api.blocks > BLOCKS_MAX)
-    return copse_refuse(text, -ERANGE, "a bitmap of %u blocks is larger than %u", api.blocks, BLOCKS_MAX);
-  if (api.first_word + (uint64_t)api.words > (api.blocks + 63) / 64)
-    return copse_refuse(text, -ERANGE, "words beyond the bitmap of %u blocks", api.blocks);
-  if ((length - sizeof(api)) / sizeof(uint64_t) < api.words)
-    return copse_refuse(text, -EINVAL, "interest: %zu bytes are too few for %u words", length, api.words);
-  if ((status = find_interest(table, &api, &place, text)) < 0)
+  if ((status = check_interest(table, &api, length, text)) < 0)
     return status;
-  if (api.blocks > 0 && (interest = merge(*place, &api, bytes + sizeof(api))) == NULL)
+  if ((place = stage_interest(table, &api)) == NULL ||
+      (api.blocks > 0 && (interest = merge(*place, &api, bytes + sizeof(api))) == NULL))
     return -ENOMEM;
   copse_interest_drop(table, *place);
   *place = interest;

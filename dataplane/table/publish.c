@@ -81,7 +81,7 @@ static bool
 same_fan_out(const struct copse_tree_record *a, const struct copse_tree_record *b) {
   return a->base.incarnation == b->base.incarnation && memcmp(&a->api, &b->api, sizeof(a->api)) == 0 &&
          memcmp(a->hop, b->hop, a->api.hops * sizeof(*a->hop)) == 0 &&
-         memcmp(a->interest, b->interest, a->links * sizeof(*a->interest)) == 0;
+         memcmp(a->interest, b->interest, a->links * sizeof(struct copse_interest *)) == 0;
 }
 
 int

@@ -79,7 +79,7 @@ allocate_model(struct copse_table *table) {
   table->counts[COPSE_MEMBER] = limits->members;
   table->counts[COPSE_TREE] = limits->trees;
   for (int i = 0; i < COPSE_OBJECTS; i++) {
-    table->records[i] = calloc(table->counts[i] + 1UL, sizeof(*table->records[i]));
+    table->records[i] = calloc(table->counts[i] + 1UL, sizeof(struct copse_record *));
     table->touched[i] = calloc(table->counts[i] + 1UL, sizeof(*table->touched[i]));
     table->users[i] = calloc(table->counts[i] + 1UL, sizeof(*table->users[i]));
     if (table->records[i] == NULL || table->touched[i] == NULL || table->users[i] == NULL)
