@@ -16,7 +16,7 @@ struct copse_control_config {
   char *block_address;
   uint64_t block_port;
   char *api; /* URL told to peers and operators; null: made of the address and port of http */
-  double idle_s, growth_reference_s, growth_max, allowance_s;
+  double idle_s, growth_reference_s, growth_max, allowance_s, keep_s;
   uint64_t burst_us, sync_ms, gather_ms, silence_ms, presence_ms, finish_ms;
   uint64_t max_depth, max_fanout;
   struct copse_http_config http;

@@ -115,6 +115,7 @@ reopened(const struct copse_session *session, const struct copse_member_record *
   copy = json_deep_copy(session->record);
   json_object_set_new(copy, "state", json_string("open"));
   json_object_del(copy, "completed");
+  json_object_del(copy, "ended_s");
   return copy;
 }
 

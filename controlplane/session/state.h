@@ -47,6 +47,7 @@ struct copse_control {
   uint64_t lease;   /* of our presence and of what we own; 0: none */
   uint64_t renewed_ms;
   uint64_t walked_ms; /* last time the slow things were looked at */
+  uint64_t retired_ms;
   char api[COPSE_URL_BYTES];
   struct copse_endpoint endpoint; /* of our dataplane */
   struct copse_dataplane *dataplane;
@@ -85,6 +86,9 @@ void copse_answer_fail(struct copse_answer *answer, int status, const char *fiel
 
 /* owner.c: elections, plans, ends. */
 void copse_owner_walk(struct copse_control *control, uint64_t now_ms);
+
+/* retire.c: forgets sessions that ended long ago. */
+void copse_retire_walk(struct copse_control *control, uint64_t now_ms);
 
 /* nodes.c: our dataplane. */
 int copse_nodes_start(struct copse_control *control, struct copse_error *error);

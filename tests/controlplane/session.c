@@ -374,6 +374,33 @@ Test(session, all_done_ends_the_session_and_returns_credit) {
   cr_expect_not(cluster_session(&cluster, S)->finished, "somebody who wants it opens it again");
 }
 
+static bool
+is_forgotten(struct cluster *c, const char *session) {
+  struct copse_values left;
+  bool none;
+  char prefix[64];
+
+  snprintf(prefix, sizeof(prefix), "/leaves/%s", session);
+  cr_assert_eq(copse_store_list(c->store, prefix, &left), 0);
+  none = left.count == 0;
+  copse_values_free(&left);
+  snprintf(prefix, sizeof(prefix), "/sessions/%s", session);
+  cr_assert_eq(copse_store_list(c->store, prefix, &left), 0);
+  none &= left.count == 0;
+  copse_values_free(&left);
+  return none;
+}
+
+Test(session, finished_sessions_are_forgotten_in_time) {
+  start_three("finish_ms = 0; keep_s = 1.0;", 10 * GB);
+  cluster_put(&cluster, "/leaves/" S "/0", "\"\"");
+  json_decref(cluster_sync(&cluster, 2, S, "alice", leecher, "{\"have\":1000,\"done\":true}", NULL));
+  cr_assert(cluster_until(&cluster, is_over, S, 10000));
+  cr_expect(cluster_until(&cluster, is_forgotten, S, 10000));
+  cluster_run(&cluster, 100);
+  cr_expect_eq(fake_member_count(cluster.pops[2].dataplane), 0);
+}
+
 Test(session, an_idle_tree_goes_and_comes_back) {
   start_three("idle_s = 1.0; gather_ms = 0;", 10 * GB);
   cr_assert(cluster_until(&cluster, no_tree_of_n1, S, 10000), "idle");

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans and their transactions, from records alone. */
+#include "session/plan.h"
+#include "config.h"
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define S1 "00000000000000000000000000000001"
+#define S2 "00000000000000000000000000000002"
+
+static struct copse_model model;
+static struct copse_control_config config;
+static uint64_t revision;
+
+static void __attribute__((format(printf, 2, 3))) put(const char *key, const char *format, ...) {
+  char value[1024];
+  va_list arguments;
+
+  va_start(arguments, format);
+  vsnprintf(value, sizeof(value), format, arguments);
+  va_end(arguments);
+  cr_assert_eq(copse_model_apply(&model, key, value, ++revision), 0);
+}
+
+static void
+put_link(const char *from, const char *to, uint64_t bps) {
+  char key[64];
+
+  snprintf(key, sizeof(key), "/links/%s/%s", from, to);
+  put(key, "{\"bandwidth_bps\":%llu,\"delay_ms\":1.0,\"by\":\"N1\"}", (unsigned long long)bps);
+}
+
+static void
+put_member(const char *session, unsigned number, const char *pop, const char *account, uint64_t uplink, bool seed) {
+  char key[128];
+
+  snprintf(key, sizeof(key), "/sessions/%s/members/%016x", session, number);
+  put(key,
+      "{\"pop\":\"%s\",\"account\":\"%s\",\"address\":\"198.18.0.%u\",\"port\":1,\"http_port\":1,\"uplink_bps\":%llu,"
+      "\"downlink_bps\":1000000,\"seed\":%s,\"key\":\"%032x\",\"label\":%u}",
+      pop, account, number, (unsigned long long)uplink, seed ? "true" : "false", number, number << 8);
+}
+
+static void
+put_session(const char *session) {
+  char key[64];
+
+  snprintf(key, sizeof(key), "/sessions/%s", session);
+  put(key,
+      "{\"manifest\":{\"name\":\"f\",\"size\":1000000,\"block_bytes\":16384,\"root\":\"%064x\"},\"creator\":\"\","
+      "\"state\":\"open\"}",
+      1U);
+  snprintf(key, sizeof(key), "/sessions/%s/owner", session);
+  put(key, "\"N1\"");
+}
+
+/* N1, N2, N3 in a full mesh of 10 Mbit/s; session 1 has a seed at N1 and a peer at each of the others. */
+static void
+setup(void) {
+  static const char *const names[] = {"N1", "N2", "N3"};
+  struct copse_error error;
+
+  cr_assert_geq(sodium_init(), 0);
+  cr_assert_eq(copse_control_config_read_text(
+                 &config, "test", "pop = \"N1\"; block_address = \"198.18.1.1\"; growth_max = 1.0;", &error),
+               0, "%s", error.text);
+  for (int i = 0; i < 3; i++) {
+    char key[32];
+
+    snprintf(key, sizeof(key), "/pops/N%d", i + 1);
+    put(key, "{\"address\":\"198.18.%d.1\",\"port\":7117,\"api\":\"\",\"lease\":1}", i + 1);
+    for (int j = 0; j < 3; j++)
+      if (i != j)
+        put_link(names[i], names[j], 10000000);
+  }
+  put("/accounts/alice", "{\"credit_bytes\":1000000000,\"leased_bytes\":0}");
+  put_session(S1);
+  put_member(S1, 1, "N1", "alice", 2000000, true);
+  put_member(S1, 2, "N2", "alice", 2000000, false);
+  put_member(S1, 3, "N3", "alice", 2000000, false);
+}
+
+static void
+teardown(void) {
+  copse_model_free(&model);
+  copse_control_config_free(&config);
+}
+
+TestSuite(plan, .init = setup, .fini = teardown);
+
+static struct copse_plan_record
+make(const char *session) {
+  struct copse_plan_record plan;
+  struct copse_error error = {.text = ""};
+
+  cr_assert_eq(copse_plan_make(&model, copse_model_session(&model, session), &config, &plan, &error), 0, "%s",
+               error.text);
+  return plan;
+}
+
+/* As if it had been committed. */
+static void
+adopt(const char *session, const struct copse_plan_record *plan) {
+  struct copse_plan_commit commit;
+
+  cr_assert_eq(copse_plan_commit_make(&model, copse_model_session(&model, session), plan, NULL, &commit), 0);
+  revision++;
+  for (size_t i = 0; i < commit.change_count; i++)
+    copse_model_apply(&model, commit.changes[i].key, commit.changes[i].value, revision);
+  copse_plan_commit_free(&commit);
+}
+
+static struct copse_planned_tree *
+rooted(struct copse_plan_record *plan, const char *root) {
+  for (size_t i = 0; i < plan->tree_count; i++)
+    if (strcmp(plan->trees[i].root, root) == 0)
+      return &plan->trees[i];
+  return NULL;
+}
+
+static uint64_t
+reserved_on(const char *link) {
+  const struct copse_link *found = copse_set_find(&model.links, link);
+  uint64_t sum = 0;
+  const char *name;
+  json_t *rate;
+
+  json_object_foreach(found->reserved, name, rate) {
+    sum += (uint64_t)json_integer_value(rate);
+  }
+  return sum;
+}
+
+Test(plan, every_area_gets_a_tree_and_seeds_come_first) {
+  struct copse_plan_record plan = make(S1);
+
+  cr_assert_eq(plan.tree_count, 3);
+  cr_expect_str_eq(plan.trees[0].root, "N1");
+  for (size_t i = 0; i < 3; i++) {
+    cr_expect_eq(plan.trees[i].status, COPSE_TREE_OK);
+    cr_expect_eq(plan.trees[i].edge_count, 2);
+    cr_expect_eq(plan.trees[i].rate_bps, 2000000, "C_max is 1");
+    cr_expect_eq(plan.trees[i].number >> 8, i + 1);
+    cr_expect_eq(plan.trees[i].number & 0xff, 1);
+  }
+  copse_plan_record_free(&plan);
+}
+
+Test(plan, what_stays_keeps_its_identity) {
+  struct copse_plan_record first = make(S1), second, third;
+
+  adopt(S1, &first);
+  put_member(S1, 4, "N1", "alice", 3000000, false);
+  second = make(S1);
+  for (size_t i = 0; i < 3; i++) {
+    struct copse_planned_tree *before = rooted(&first, second.trees[i].root);
+
+    if (before->edge_count == second.trees[i].edge_count &&
+        memcmp(before->edges, second.trees[i].edges, 2 * sizeof(*before->edges)) == 0) {
+      cr_expect_str_eq(second.trees[i].id, before->id);
+      cr_expect_eq(second.trees[i].number, before->number);
+    } else {
+      cr_expect_str_neq(second.trees[i].id, before->id);
+      cr_expect_eq(second.trees[i].number, before->number + 1);
+    }
+  }
+  adopt(S1, &second);
+  put("/pops/N3", "0"); /* no record: gone */
+  third = make(S1);
+  cr_assert_eq(third.tree_count, 2);
+  cr_expect_str_neq(rooted(&third, "N1")->id, rooted(&second, "N1")->id);
+  cr_expect_eq(rooted(&third, "N1")->number >> 8, 1, "the root keeps its ordinal");
+  copse_plan_record_free(&first);
+  copse_plan_record_free(&second);
+  copse_plan_record_free(&third);
+}
+
+Test(plan, reservations_are_those_of_the_plan) {
+  struct copse_plan_record plan = make(S1), empty;
+  uint64_t sum = 0;
+
+  adopt(S1, &plan);
+  for (size_t i = 0; i < model.links.count; i++)
+    sum += reserved_on(((struct copse_link *)model.links.items[i])->name);
+  cr_expect_eq(sum, 3 * 2 * 2000000);
+  copse_plan_record_free(&plan);
+  for (unsigned i = 1; i <= 3; i++) {
+    char key[128];
+
+    snprintf(key, sizeof(key), "/sessions/" S1 "/members/%016x", i);
+    copse_model_apply(&model, key, NULL, ++revision);
+  }
+  empty = make(S1);
+  cr_expect_eq(empty.tree_count, 0);
+  adopt(S1, &empty);
+  for (size_t i = 0; i < model.links.count; i++)
+    cr_expect_null(((struct copse_link *)model.links.items[i])->reserved);
+  copse_plan_record_free(&empty);
+}
+
+Test(plan, others_reservations_leave_what_they_leave) {
+  struct copse_plan_record plan;
+
+  put("/reserved/N1/N2", "{\"%s/0000000000000009\":9000000}", S2);
+  put("/reserved/N1/N3", "{\"%s/0000000000000009\":9000000}", S2);
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_INFEASIBLE, "1 Mbit/s is less than its 2");
+  cr_expect_eq(rooted(&plan, "N2")->status, COPSE_TREE_OK);
+  copse_plan_record_free(&plan);
+}
+
+Test(plan, credit_makes_growth_and_its_lack_ends_the_tree) {
+  struct copse_plan_record plan;
+
+  config.growth_max = 10;
+  put("/accounts/alice", "{\"credit_bytes\":15000000,\"leased_bytes\":0}");
+  plan = make(S1);
+  cr_expect_float_eq(rooted(&plan, "N1")->growth, 2.0, 1e-9, "1 + 8 * 15e6 / (2e6 * 60)");
+  cr_expect_eq(rooted(&plan, "N1")->max_bps, 4000000);
+  adopt(S1, &plan);
+  copse_plan_record_free(&plan);
+  put("/accounts/alice", "{\"credit_bytes\":14000000,\"leased_bytes\":1000000}");
+  plan = make(S1);
+  cr_expect_float_eq(rooted(&plan, "N1")->growth, 2.0, 1e-9, "a little less moves nothing");
+  copse_plan_record_free(&plan);
+  put("/accounts/alice", "{\"credit_bytes\":1000000,\"leased_bytes\":14000000}");
+  plan = make(S1);
+  cr_expect_lt(rooted(&plan, "N1")->growth, 1.1);
+  copse_plan_record_free(&plan);
+  put("/accounts/alice", "{\"credit_bytes\":1000,\"leased_bytes\":14000000}");
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_NO_SENDER);
+  cr_expect_str_eq(rooted(&plan, "N1")->reason, "no credit");
+  copse_plan_record_free(&plan);
+}
+
+Test(plan, what_a_tree_still_holds_is_credit_of_its_area_alone) {
+  const struct copse_session *session = copse_model_session(&model, S1);
+
+  put("/accounts/alice", "{\"credit_bytes\":0,\"leased_bytes\":5000000}");
+  put(
+    "/sessions/" S1 "/trees/00000000000000aa",
+    "{\"root\":\"N1\",\"instance\":\"0000000000000001\",\"base_bytes\":0,\"granted_bytes\":5000000,"
+    "\"charged_bytes\":0,\"grants\":[{\"account\":\"alice\",\"bytes\":5000000}],\"bps\":0,\"packets\":0,\"bytes\":0}");
+  cr_expect_eq(copse_area_credit(&model, session, "N1"), 5000000);
+  cr_expect_eq(copse_area_credit(&model, session, "N2"), 0);
+}
+
+Test(plan, an_account_counts_once_in_an_area) {
+  put_member(S1, 5, "N1", "alice", 1000000, false);
+  put("/accounts/bob", "{\"credit_bytes\":500000,\"leased_bytes\":0}");
+  put_member(S1, 6, "N1", "bob", 1000000, false);
+  cr_expect_eq(copse_area_credit(&model, copse_model_session(&model, S1), "N1"), 1000500000);
+}
+
+Test(plan, digest_moves_with_its_inputs_alone) {
+  const struct copse_session *session = copse_model_session(&model, S1);
+  struct copse_plan_record plan = make(S1);
+  uint8_t before[32], after[32];
+
+  adopt(S1, &plan);
+  copse_plan_record_free(&plan);
+  copse_plan_digest(&model, session, &config, before);
+  put("/sessions/" S1 "/progress/0000000000000002",
+      "{\"have\":3,\"done\":false,\"cdn_bytes\":1,\"direct_bytes\":1,\"sent_bytes\":1,\"cdn_bps\":1,\"direct_bps\":1}");
+  put("/reserved/N1/N2", "{\"%s/0000000000000009\":1000}", S2);
+  copse_plan_digest(&model, session, &config, after);
+  cr_expect_eq(memcmp(before, after, 32), 0, "neither progress nor other sessions");
+  put_link("N1", "N2", 20000000);
+  copse_plan_digest(&model, session, &config, after);
+  cr_expect_neq(memcmp(before, after, 32), 0, "a budget");
+  put_link("N1", "N2", 10000000);
+  put_member(S1, 3, "N3", "alice", 2500000, false);
+  copse_plan_digest(&model, session, &config, after);
+  cr_expect_neq(memcmp(before, after, 32), 0, "an uplink");
+}
+
+/* Two owners plan at the same time from the same records; together they would sell more than there is. */
+Test(plan, of_two_that_race_one_must_look_again) {
+  char folder[] = "/tmp/copse-plan-XXXXXX", path[64];
+  struct copse_store *store;
+  struct copse_error error;
+  struct copse_plan_commit commits[2];
+  uint64_t made;
+
+  cr_assert_not_null(mkdtemp(folder));
+  snprintf(path, sizeof(path), "%s/store.db", folder);
+  cr_assert_eq(copse_store_open(path, &store, &error), 0);
+  put_session(S2);
+  for (unsigned i = 1; i <= 3; i++) {
+    char name[4];
+
+    snprintf(name, sizeof(name), "N%u", i);
+    put_member(S2, 10 + i, name, "alice", 4000000, i == 1);
+    put_member(S1, i, name, "alice", 4000000, i == 1);
+  }
+  /* The store has what the model has, as far as plans compare it: nothing of sessions exists in both. */
+  for (size_t i = 0; i < model.sessions.count; i++) {
+    struct copse_session *session = model.sessions.items[i];
+
+    session->owner_revision = session->revision = 0;
+  }
+  for (size_t i = 0; i < model.links.count; i++)
+    ((struct copse_link *)model.links.items[i])->revision = 0;
+  for (int i = 0; i < 2; i++) {
+    struct copse_session *session = copse_set_find(&model.sessions, i == 0 ? S1 : S2);
+    struct copse_plan_record plan;
+
+    session->revision = 1; /* for the plan alone */
+    cr_assert_eq(copse_plan_make(&model, session, &config, &plan, &error), 0);
+    session->revision = 0;
+    cr_assert_eq(copse_plan_commit_make(&model, session, &plan, NULL, &commits[i]), 0);
+    copse_plan_record_free(&plan);
+  }
+  cr_expect_eq(copse_store_commit(store, commits[0].compares, commits[0].compare_count, commits[0].changes,
+                                  commits[0].change_count, &made, &error),
+               0, "%s", error.text);
+  cr_expect_eq(copse_store_commit(store, commits[1].compares, commits[1].compare_count, commits[1].changes,
+                                  commits[1].change_count, NULL, &error),
+               -EAGAIN);
+  cr_expect(strstr(error.text, "/reserved/") != NULL, "%s", error.text);
+  copse_plan_commit_free(&commits[0]);
+  copse_plan_commit_free(&commits[1]);
+  copse_store_close(store);
+  for (int i = 0; i < 3; i++) {
+    snprintf(path, sizeof(path), "%s/store.db%s", folder, (const char *[]){"", "-wal", "-shm"}[i]);
+    unlink(path);
+  }
+  rmdir(folder);
+}
+
+Test(plan, an_egress_budget_is_compared_whole) {
+  struct copse_plan_record plan;
+  struct copse_plan_commit commit;
+  bool found[2] = {false, false};
+
+  put("/egress/N1", "{\"egress_bps\":5000000,\"by\":\"N1\"}");
+  put("/reserved/N1/N2", "{\"%s/0000000000000009\":3000000}", S2);
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
+  for (size_t i = 0, children = 0; i < rooted(&plan, "N1")->edge_count; i++) {
+    children += strcmp(rooted(&plan, "N1")->edges[i].from, "N1") == 0;
+    cr_expect_leq(children, 1, "N1 has 2 Mbit/s of its egress left");
+  }
+  cr_assert_eq(copse_plan_commit_make(&model, copse_model_session(&model, S1), &plan, NULL, &commit), 0);
+  for (size_t i = 0; i < commit.compare_count; i++) {
+    found[0] |= strcmp(commit.compares[i].key, "/reserved/N1/N2") == 0;
+    found[1] |= strcmp(commit.compares[i].key, "/reserved/N1/N3") == 0;
+  }
+  cr_expect(found[0] && found[1]);
+  copse_plan_commit_free(&commit);
+  copse_plan_record_free(&plan);
+}
