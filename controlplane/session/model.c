@@ -134,19 +134,30 @@ apply_reserved(struct copse_model *model, const char *name, json_t *value, uint6
   return 0;
 }
 
+/* What follows the prefix in the key, or null; also if that is longer than `limit` bytes. */
+static const char *
+below(const char *key, const char *prefix, size_t limit) {
+  while (*prefix != '\0')
+    if (*key++ != *prefix++)
+      return NULL;
+  return strnlen(key, limit + 1) <= limit ? key : NULL;
+}
+
 /* The names of PoPs and accounts fit their fields, or the record is none. */
 static int
 apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t revision) {
-  if (strncmp(key, "/pops/", 6) == 0 && strlen(key + 6) < COPSE_NAME_BYTES)
-    return apply_pop(model, key + 6, value, revision);
-  if (strncmp(key, "/links/", 7) == 0)
-    return apply_link(model, key + 7, value, revision);
-  if (strncmp(key, "/reserved/", 10) == 0)
-    return apply_reserved(model, key + 10, value, revision);
-  if (strncmp(key, "/egress/", 8) == 0 && strlen(key + 8) < COPSE_NAME_BYTES)
-    return apply_egress(model, key + 8, value, revision);
-  if (strncmp(key, "/accounts/", 10) == 0 && strlen(key + 10) < COPSE_ACCOUNT_BYTES)
-    return apply_account(model, key + 10, value, revision);
+  const char *name;
+
+  if ((name = below(key, "/pops/", COPSE_NAME_BYTES - 1)) != NULL)
+    return apply_pop(model, name, value, revision);
+  if ((name = below(key, "/links/", SIZE_MAX - 1)) != NULL)
+    return apply_link(model, name, value, revision);
+  if ((name = below(key, "/reserved/", SIZE_MAX - 1)) != NULL)
+    return apply_reserved(model, name, value, revision);
+  if ((name = below(key, "/egress/", COPSE_NAME_BYTES - 1)) != NULL)
+    return apply_egress(model, name, value, revision);
+  if ((name = below(key, "/accounts/", COPSE_ACCOUNT_BYTES - 1)) != NULL)
+    return apply_account(model, name, value, revision);
   return 0;
 }
 
@@ -162,10 +173,9 @@ copse_model_apply(struct copse_model *model, const char *key, const char *value,
       copse_log(COPSE_LOG_WARNING, "the store's %s cannot be read: %s", key, error.text);
   }
   model->changed = true;
-  if (strncmp(key, "/sessions/", 10) == 0)
-    result = copse_model_apply_session(model, key + 10, value, json, revision);
-  else
-    result = apply_value(model, key, json, revision);
+  const char *session = below(key, "/sessions/", SIZE_MAX - 1);
+  result = session != NULL ? copse_model_apply_session(model, session, value, json, revision)
+                           : apply_value(model, key, json, revision);
   json_decref(json);
   return result;
 }

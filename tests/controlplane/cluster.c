@@ -76,7 +76,7 @@ cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const ch
   snprintf(path, sizeof(path), "%s/store.db", cluster->folder);
   cr_assert_eq(copse_store_open(path, &cluster->store, &error), 0, "%s", error.text);
   for (size_t i = 0; i < count; i++) {
-    snprintf(cluster->pops[i].name, sizeof(cluster->pops[i].name), "N%zu", i + 1);
+    snprintf(cluster->pops[i].name, sizeof(cluster->pops[i].name), "N%u", (uint8_t)(i + 1));
     snprintf(path, sizeof(path), "%s/N%zu.sock", cluster->folder, i + 1);
     cluster->pops[i].dataplane = fake_dataplane_create(cluster->base, path);
     configure(cluster, i, link_bps, more);
