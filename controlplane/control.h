@@ -36,6 +36,9 @@ struct copse_caller {
 /* session/members.h: join, sync, leave (docs/api.md). `body` is the parsed request. */
 void copse_member_join(struct copse_control *control, const struct copse_caller *caller, const char *session,
                        const json_t *body, struct copse_answer *answer);
+/* After a join that was answered 201: true once the dataplane has the member, so that what its peer sends is known. It
+ * is so before the store's next change is delivered, unless the dataplane is away or busy. */
+bool copse_member_ready(const struct copse_control *control, const char *member);
 void copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session,
                        const char *member, const json_t *body, struct copse_answer *answer);
 void copse_member_leave(struct copse_control *control, const struct copse_caller *caller, const char *session,

@@ -89,5 +89,6 @@ void
 copse_call_free(struct copse_call *call) {
   clear_reply(&call->reply);
   json_decref(call->json);
-  call->json = NULL;
+  json_decref(call->joined);
+  call->json = call->joined = NULL;
 }

@@ -45,6 +45,7 @@ struct copse_call {
   const char *after; /* query argument, null if none */
   bool waited;       /* a long poll whose time is over */
   json_t *json;      /* body, of routes that take JSON: always an object */
+  json_t *joined;    /* answer to a join, kept until the member is ready */
   const uint8_t *bytes;
   size_t length;
   struct copse_reply reply;

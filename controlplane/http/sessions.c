@@ -159,7 +159,23 @@ copse_handle_session_delete(struct copse_call *call) {
 
 void
 copse_handle_join(struct copse_call *call) {
-  copse_member_join(call->api->control, &call->caller, call->session, call->json, &call->reply.answer);
+  struct copse_answer *answer = &call->reply.answer;
+  const char *member;
+
+  if (call->joined == NULL) {
+    copse_member_join(call->api->control, &call->caller, call->session, call->json, answer);
+    if (answer->status != 201)
+      return;
+    call->joined = answer->body;
+    *answer = (struct copse_answer){.status = 0}; /* until the member is ready */
+  }
+  member = json_string_value(json_object_get(call->joined, "member"));
+  if (copse_member_ready(call->api->control, member != NULL ? member : "")) {
+    copse_reply_json(call, 201, call->joined);
+    call->joined = NULL;
+  } else if (call->waited) {
+    copse_reply_fail(call, 503, NULL, "the dataplane has not taken the member yet: join again");
+  }
 }
 
 void

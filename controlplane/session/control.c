@@ -118,6 +118,7 @@ static void
 on_soon(evutil_socket_t fd, short what, void *context) {
   (void)fd, (void)what;
   walk(context);
+  copse_control_refresh(context); /* who waits for what was just done sees it now */
 }
 
 void

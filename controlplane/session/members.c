@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Members of this PoP: join, leave, and what becomes of the silent. A join is answered when the member is in the store
- * and has its place in the dataplane's table; the dataplane is told within the same turn of the loop, and the peer's
- * handshake proves the rest. */
+/* Members of this PoP: join, leave, and what becomes of the silent. A join puts the member into the store and, in the
+ * same turn of the loop, into a batch for the dataplane; its answer waits for the dataplane's. */
 #include "state.h"
 #include <arpa/inet.h>
 #include <copse/log.h>
@@ -231,7 +230,14 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
   }
   copse_session_member(session, id)->local.seen_ms = copse_control_now();
   answer_join(control, session, id, &record, answer);
-  copse_nodes_walk(control, copse_control_now()); /* the dataplane knows it before the peer does */
+  copse_nodes_walk(control, copse_control_now());
+}
+
+bool
+copse_member_ready(const struct copse_control *control, const char *member) {
+  const struct copse_shadow_member *here = copse_shadow_member(&control->nodes.shadow, member);
+
+  return control->nodes.state >= COPSE_NODES_READY && here != NULL && here->batch <= control->nodes.confirmed;
 }
 
 bool

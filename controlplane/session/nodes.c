@@ -30,9 +30,12 @@ copse_nodes_link(struct copse_nodes *nodes, const struct copse_api_link *link) {
 void
 copse_nodes_member(struct copse_nodes *nodes, const struct copse_api_member *member) {
   size_t start = nodes->operations.length;
+  bool known = member->slot < nodes->shadow.limits.members && nodes->shadow.member_at[member->slot] != NULL;
 
   copse_operations_member(&nodes->operations, member);
   reflect(nodes, start);
+  if (!known && !nodes->broken)
+    nodes->shadow.member_at[member->slot]->batch = nodes->sent + 1;
 }
 
 void
@@ -110,6 +113,7 @@ on_result(void *context, const struct copse_api_result *result) {
     return;
   if (result->status == 0) {
     nodes->shadow.generation = result->generation;
+    nodes->confirmed = nodes->sent;
     nodes->state = COPSE_NODES_READY;
     copse_control_soon(control);
     return;
@@ -209,6 +213,7 @@ send_batch(struct copse_control *control) {
     read_table(control);
     return;
   }
+  nodes->sent++;
   nodes->state = COPSE_NODES_SENDING;
 }
 

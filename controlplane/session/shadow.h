@@ -25,6 +25,7 @@ struct copse_shadow_tree {
 struct copse_shadow_member {
   char id[17];
   struct copse_api_member set;
+  uint64_t batch;      /* that first set it; 0: it was there when the table was read */
   bool wanted;         /* as `planned` */
   bool interest_known; /* a whole bitmap has been sent in this life of the dataplane, and we know which */
   bool nothing_wanted; /* it was: no block */

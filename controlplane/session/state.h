@@ -31,6 +31,7 @@ struct copse_nodes {
   enum copse_nodes_state state;
   struct copse_shadow shadow;
   struct copse_operations operations; /* of the batch being made or under way */
+  uint64_t sent, confirmed;           /* batches */
   bool broken;                        /* an operation could not be applied to the shadow: read it again */
   struct copse_refused refused[COPSE_REFUSED_MAX];
   size_t next_refused;

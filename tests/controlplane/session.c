@@ -135,6 +135,24 @@ Test(session, trees_are_installed_with_their_labels) {
   cr_expect_eq(cluster.pops[0].dataplane->interest_words[member->slot], 16, "a seed wants nothing");
 }
 
+static bool
+is_ready(struct cluster *c, const char *member) {
+  return copse_member_ready(c->pops[0].control, member);
+}
+
+Test(session, a_member_is_ready_when_the_dataplane_says_so) {
+  cluster_start(&cluster, 1, 100000000, "");
+  cluster_make_session(&cluster, S, 10);
+  leecher = cluster_join(&cluster, 0, S, "alice", 1, false, NULL);
+  cr_expect_not(is_ready(&cluster, leecher));
+  cr_expect(cluster_until(&cluster, is_ready, leecher, 2000));
+  cr_expect_not_null(fake_member_find(cluster.pops[0].dataplane, strtoull(leecher, NULL, 16)));
+  fake_dataplane_restart(cluster.pops[0].dataplane);
+  cluster_run(&cluster, 5);
+  cr_expect_not(is_ready(&cluster, leecher));
+  cr_expect(cluster_until(&cluster, is_ready, leecher, 2000));
+}
+
 Test(session, one_area_has_no_trees) {
   struct copse_session *session;
   json_t *answer;

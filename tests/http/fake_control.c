@@ -34,6 +34,12 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
   echo(answer, 201, "join", caller, session, NULL, body);
 }
 
+bool
+copse_member_ready(const struct copse_control *control, const char *member) {
+  (void)member;
+  return atomic_fetch_sub(&((struct copse_control *)control)->unready, 1) <= 0;
+}
+
 void
 copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session,
                   const char *member, const json_t *body, struct copse_answer *answer) {

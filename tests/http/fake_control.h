@@ -10,6 +10,7 @@ struct copse_control {
   struct copse_store *store;
   struct event_base *base;
   atomic_bool healthy;
+  atomic_int unready; /* so many times a member that joined is not ready yet */
 };
 
 #endif

@@ -95,6 +95,29 @@ prepare_short_poll(void) {
   usleep(50000);
 }
 
+#define JOIN "/v1/sessions/0123456789abcdef0123456789abcdef/members"
+
+/* A join is answered when its member is ready: that is looked at with every change of the store. */
+Test(life, join_waits_for_the_dataplane, .init = set_up, .fini = tear_down) {
+  pthread_t thread;
+  double begin;
+
+  usleep(50000);
+  atomic_store(&server.control.unready, 1);
+  pthread_create(&thread, NULL, put_later, NULL);
+  begin = client_now_s();
+  cr_expect(eq(long, ask(&server, "POST", JOIN, operator, "{}")->status, 201));
+  cr_expect(client_now_s() - begin > 0.2 && client_now_s() - begin < 3, "%.1f s", client_now_s() - begin);
+  pthread_join(thread, NULL);
+  tear_down();
+}
+
+Test(life, join_gives_up_on_the_dataplane, .init = prepare_short_poll, .fini = tear_down) {
+  atomic_store(&server.control.unready, 1000);
+  expect_problem(ask(&server, "POST", JOIN, operator, "{}"), 503, NULL, "join again");
+  tear_down();
+}
+
 /* Waiting for a change is not slowness. */
 Test(life, long_poll_ends_without_change, .init = prepare_short_poll, .fini = tear_down) {
   json_int_t revision = revision_now();
