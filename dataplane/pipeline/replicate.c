@@ -31,13 +31,14 @@ choose(const struct copse_worker *worker, const struct copse_packet *packet, uin
   const struct copse_destination *destination;
   struct copse_lane *lane;
 
+  /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
+  destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
   if (!wanted(table, hop, is_link, block))
     return COPSE_DROP_NOT_WANTED;
   if (!is_link && member == packet->member)
     return COPSE_DROP_OWN_PACKET;
   if (!is_link && now >= __atomic_load_n(&table->member_states[member].permission_until, __ATOMIC_RELAXED))
     return COPSE_DROP_UNPROVEN;
-  destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
   if (destination == NULL || destination->port == COPSE_PORT_NONE)
     return COPSE_DROP_NO_NEIGHBOUR;
   const uint32_t bytes = copy_bytes(destination, packet);

@@ -9,7 +9,6 @@
 #include "pipeline/technique.h"
 #include "table/table.h"
 
-#define COPSE_PORTS_MAX 32
 #define COPSE_QUEUE_NONE UINT16_MAX
 
 enum copse_idle {

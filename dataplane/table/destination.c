@@ -76,7 +76,7 @@ build(struct copse_destination *destination, const struct copse_table *table, co
   udp->dst_port = target->port;
   destination->header_bytes = (uint8_t)((uint8_t *)(udp + 1) - destination->header);
   destination->port = COPSE_PORT_NONE;
-  if (adjacency->resolved && adjacency->port < sizeof(table->config.mtu) / sizeof(*table->config.mtu)) {
+  if (adjacency->resolved && adjacency->port < COPSE_PORTS_MAX) {
     destination->port = adjacency->port;
     destination->mtu = table->config.mtu[adjacency->port];
   }

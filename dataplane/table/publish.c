@@ -133,7 +133,8 @@ unpublish(struct copse_table *table, const struct copse_journal_entry *entry) {
   copse_destination_unpublish(table, entry->object, entry->slot);
 }
 
-/* The free slot's state as a new tenant finds it. No worker uses it. */
+/* The slot's state as a new tenant finds it. No worker uses it, but where a tree has the slot as a next hop workers
+ * look at interest and permission: both are cleared before the destination is there again. */
 static void
 clear_state(struct copse_table *table, enum copse_object object, uint32_t slot) {
   const struct copse_forwarding *view = &table->view;
@@ -142,11 +143,13 @@ clear_state(struct copse_table *table, enum copse_object object, uint32_t slot) 
     view->tree_states[slot] = (struct copse_tree_state){0};
     view->trees[slot] = (struct copse_tree){.next_sequence = table->sequence_floor};
   } else {
-    view->egress[copse_destination_of(table, object, slot)] = (struct copse_egress){0};
+    struct copse_egress *egress = &view->egress[copse_destination_of(table, object, slot)];
+    __atomic_store_n(&egress->bucket, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&egress->interest, NULL, __ATOMIC_RELAXED);
   }
   if (object == COPSE_MEMBER) {
     view->replays[slot] = (struct copse_replay){0};
-    view->member_states[slot] = (struct copse_member_state){0};
+    __atomic_store_n(&view->member_states[slot].permission_until, 0, __ATOMIC_RELAXED);
   }
   for (uint32_t worker = 0; worker < view->limits.workers; worker++) {
     if (object == COPSE_TREE)

@@ -33,6 +33,15 @@ release(void *memory, size_t elements, size_t bytes) {
     munmap(memory, elements * bytes + 1);
 }
 
+/* Inside the table an absent family is one without a port. */
+static void
+normalise(struct copse_endpoint *local) {
+  static const uint8_t unset[sizeof(local->address)];
+
+  if (memcmp(local->address, unset, sizeof(unset)) == 0)
+    local->port = 0;
+}
+
 static bool
 valid_config(const struct copse_table_config *config) {
   const struct copse_api_limits *limits = &config->limits;
@@ -95,21 +104,24 @@ allocate_model(struct copse_table *table) {
 }
 
 struct copse_table *
-copse_table_create(const struct copse_table_config *config) {
+copse_table_create(const struct copse_table_config *given) {
+  struct copse_table_config config = *given;
   struct copse_table *table;
   struct timespec now;
   int status;
 
-  if (!valid_config(config) || sodium_init() < 0) {
+  normalise(&config.local4);
+  normalise(&config.local6);
+  if (!valid_config(&config) || sodium_init() < 0) {
     errno = EINVAL;
     return NULL;
   }
   if ((table = calloc(1, sizeof(*table))) == NULL)
     return NULL;
-  table->config = *config;
+  table->config = config;
   table->shm_fd = -1;
   table->retired_last = &table->retired_first;
-  table->sequence_floor = config->sequence_base;
+  table->sequence_floor = config.sequence_base;
   if (table->sequence_floor == 0) {
     clock_gettime(CLOCK_REALTIME, &now);
     table->sequence_floor = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;

@@ -6,13 +6,15 @@
 #include <copse/api.h>
 #include <stdbool.h>
 
+#define COPSE_PORTS_MAX 32
+
 struct copse_table;
 
 struct copse_table_config {
   struct copse_api_limits limits;
   uint64_t tsc_hz;
-  struct copse_endpoint local4, local6; /* source of copies per family; port set, address zero: family absent */
-  uint16_t mtu[32];                     /* of each DPDK port, layer 3 bytes */
+  struct copse_endpoint local4, local6; /* source of copies per family; an address of zeros: family absent */
+  uint16_t mtu[COPSE_PORTS_MAX];        /* of each DPDK port, layer 3 bytes */
   uint64_t sequence_base;               /* first sequence of a root; 0: nanoseconds of real time at creation */
 };
 

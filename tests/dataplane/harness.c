@@ -16,6 +16,7 @@ struct builder batch;
 struct copse_pools pools;
 uint64_t now;
 uint32_t harness_workers = 1, harness_tx_frames = 4096;
+bool harness_without_ipv4;
 const uint8_t payload[FRAME_MAX] = "The quick brown fox jumps over the lazy dog. \x80\x90\xff\0\1";
 
 static struct rte_ring *rx_ring[PORTS], *tx_ring[PORTS];
@@ -103,6 +104,8 @@ harness_start(void) {
   count_free(pool_free);
   start_ports();
   config.mtu[0] = config.mtu[1] = 9000;
+  if (harness_without_ipv4)
+    memset(config.local4.address, 0, sizeof(config.local4.address));
   table = copse_table_create(&config);
   cr_assert(ne(ptr, table, NULL));
   batch = builder_new();

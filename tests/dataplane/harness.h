@@ -34,6 +34,7 @@ extern uint64_t now;
 /* To be changed before harness_start. */
 extern uint32_t harness_workers;   /* limits.workers, of which one is made */
 extern uint32_t harness_tx_frames; /* room of each port's ring */
+extern bool harness_without_ipv4;  /* the dataplane has no IPv4 address */
 
 void harness_start(void);
 void harness_stop(void); /* also checks conservation, and that no mbuf is lost */

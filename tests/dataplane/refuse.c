@@ -411,3 +411,19 @@ Test(refuse, after_the_permission_expired) {
   cr_assert(eq(u64, counters()->admitted, 1));
   cr_assert(eq(u64, packet_drops(COPSE_DROP_NOT_PERMITTED), 1));
 }
+
+static void
+start_ipv6_only(void) {
+  harness_without_ipv4 = true;
+  harness_start();
+}
+
+TestSuite(ipv6_only, .init = start_ipv6_only, .fini = harness_stop);
+
+Test(ipv6_only, nothing_is_ours_in_a_family_without_address) {
+  struct frame_spec spec = from_member(1, 5);
+
+  spec.target = ipv4(0, 0, 0, 0, COPSE_BLOCK_PORT);
+  send_frame(&spec);
+  cr_assert(eq(u64, packet_drops(COPSE_DROP_NOT_BLOCK), 1));
+}

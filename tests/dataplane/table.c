@@ -683,7 +683,7 @@ Test(table, bad_configuration_is_refused) {
   cr_assert(eq(ptr, copse_table_create(&config), NULL));
   cr_assert(eq(int, errno, EINVAL));
   config = test_config(1);
-  config.local4.port = config.local6.port = 0;
+  config.local4 = config.local6 = (struct copse_endpoint){.port = 1};
   cr_assert(eq(ptr, copse_table_create(&config), NULL));
 }
 
@@ -691,7 +691,7 @@ Test(table, a_family_without_local_address_is_refused) {
   struct copse_table_config config = test_config(1);
   struct copse_api_result result;
 
-  config.local6.port = 0;
+  config.local6 = (struct copse_endpoint){.port = config.local6.port};
   struct copse_table *other = copse_table_create(&config);
   add_link(&batch, 0, ipv6(1, 9, 1), 0);
   cr_assert(eq(int, builder_apply(&batch, other, &result), -EAFNOSUPPORT));
