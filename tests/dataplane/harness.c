@@ -361,3 +361,42 @@ assert_conservation(void) {
   cr_assert(eq(u64, of_trees[1], all->copies_due));
   cr_assert(eq(u64, of_trees[2], all->copies_sent));
 }
+
+void
+drain(void) {
+  static struct frame frame;
+
+  for (uint32_t port = 0; port < PORTS; port++)
+    while (collect(port, &frame))
+      ;
+}
+
+void
+plant_narrow(uint64_t committed, uint64_t peak, uint32_t charged_edges, uint64_t link_bps) {
+  const struct copse_api_hop hops[] = {{COPSE_HOP_LINK, 0, 0x10001, 0}};
+  struct copse_api_tree api = tree(0, 0xabc);
+
+  api.committed_bps = committed;
+  api.peak_bps = peak;
+  api.burst_us = 900;
+  api.charged_edges = charged_edges;
+  add_usual_link(0, link_bps);
+  add_proven_member(1, 0);
+  add_tree(&batch, api, hops, 1);
+  commit();
+}
+
+void
+load(unsigned packets, double seconds) {
+  static uint64_t sequence;
+
+  for (unsigned i = 0; i < packets; i++) {
+    now += (uint64_t)(seconds * SECOND / packets);
+    grant(1, now + SECOND);
+    const struct frame_spec in = from_member(1, ++sequence);
+    send_frame(&in);
+    if (i % 512 == 0)
+      drain();
+  }
+  drain();
+}

@@ -69,6 +69,15 @@ void expect(uint32_t port, const struct frame_spec *spec);
 /* No port sent anything more. */
 void expect_nothing(void);
 
+/* Takes and forgets everything sent. */
+void drain(void);
+
+/* A tree that bounds: tree 0, with the rates given, over link 0 and to nobody else; member 1 sends. */
+#define COPY_BYTES (20 + 8 + 32 + COPSE_SYMBOL_BYTES) /* of a copy over IPv4 at layer 3 */
+void plant_narrow(uint64_t committed, uint64_t peak, uint32_t charged_edges, uint64_t link_bps);
+/* Packets of member 1, evenly over `seconds`. */
+void load(unsigned packets, double seconds);
+
 uint64_t packet_drops(enum copse_packet_drop reason);
 uint64_t copy_drops(enum copse_copy_drop reason);
 const struct copse_worker_counters *counters(void);

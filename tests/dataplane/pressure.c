@@ -2,58 +2,13 @@
 /* Rates, allowances, budgets; and what happens when neighbours, buffers or rings are missing. */
 #include "harness.h"
 
-#include <pthread.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
-#include <unistd.h>
 
 TestSuite(pressure, .init = harness_start, .fini = harness_stop);
 
-#define COPY_BYTES (20 + 8 + 32 + COPSE_SYMBOL_BYTES) /* IPv4 */
-
-static void
-drain(void) {
-  static struct frame frame;
-
-  for (uint32_t port = 0; port < PORTS; port++)
-    while (collect(port, &frame))
-      ;
-}
-
-/* Tree 0, with the rates given, over link 0 to nobody else; member 1 sends. */
-static void
-plant(uint64_t committed, uint64_t peak, uint32_t charged_edges, uint64_t link_bps) {
-  const struct copse_api_hop hops[] = {{COPSE_HOP_LINK, 0, 0x10001, 0}};
-  struct copse_api_tree api = tree(0, 0xabc);
-
-  api.committed_bps = committed;
-  api.peak_bps = peak;
-  api.burst_us = 900;
-  api.charged_edges = charged_edges;
-  add_usual_link(0, link_bps);
-  add_proven_member(1, 0);
-  add_tree(&batch, api, hops, 1);
-  commit();
-}
-
-/* Packets evenly over `seconds`. */
-static void
-load(unsigned packets, double seconds) {
-  static uint64_t sequence;
-
-  for (unsigned i = 0; i < packets; i++) {
-    now += (uint64_t)(seconds * SECOND / packets);
-    grant(1, now + SECOND);
-    const struct frame_spec in = from_member(1, ++sequence);
-    send_frame(&in);
-    if (i % 512 == 0)
-      drain();
-  }
-  drain();
-}
-
 Test(pressure, two_rates_colour_and_bound_a_tree) {
-  plant(8000000, 12000000, 0, 0);
+  plant_narrow(8000000, 12000000, 0, 0);
   load(20000, 10); /* 21 Mbit/s */
   const struct copse_tree_counters *counted = tree_counters(0);
   const double green = (double)counted->green * COPY_BYTES * 8 / 10,
@@ -69,7 +24,7 @@ Test(pressure, two_rates_colour_and_bound_a_tree) {
 Test(pressure, colours_are_marked) {
   static struct frame frame;
 
-  plant(8000, 8000000, 0, 0); /* one packet is green, then yellow */
+  plant_narrow(8000, 8000000, 0, 0); /* one packet is green, then yellow */
   const struct frame_spec first = from_member(1, 1), second = from_member(1, 2);
   send_frame(&first);
   now += SECOND / 100;
@@ -82,7 +37,7 @@ Test(pressure, colours_are_marked) {
 }
 
 Test(pressure, the_allowance_stops_a_charged_tree) {
-  plant(0, 0, 3, 0);
+  plant_narrow(0, 0, 3, 0);
   load(10, 1);
   cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_ALLOWANCE), 10), "nothing prepaid");
   add_allowance(&batch, 0, 3 * COPY_BYTES * 5 + 3);
@@ -102,7 +57,7 @@ Test(pressure, the_allowance_stops_a_charged_tree) {
 }
 
 Test(pressure, red_packets_are_not_charged) {
-  plant(0, 8000, 1, 0);
+  plant_narrow(0, 8000, 1, 0);
   add_allowance(&batch, 0, 1000000);
   commit();
   load(100, 0.001);
@@ -114,7 +69,7 @@ Test(pressure, a_link_budget_bounds_all_trees_and_spares_green) {
   struct copse_api_link wide = {
     .slot = 0, .burst_us = 10000, .budget_bps = 8000000, .remote = ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT), .name = "wide"};
 
-  plant(4000000, 100000000, 0, 0);
+  plant_narrow(4000000, 100000000, 0, 0);
   builder_add(&batch, COPSE_API_LINK_SET, &wide, sizeof(wide), NULL, 0); /* room for four packets in either half */
   commit();
   load(20000, 10); /* 21 Mbit/s offered: 4 green, 17 yellow, for a link of 8 */
@@ -152,7 +107,7 @@ Test(pressure, a_slow_member_slows_only_itself) {
 Test(pressure, neighbours_come_and_go) {
   const struct copse_adjacency gone = {.resolved = false};
 
-  plant(0, 0, 0, 0);
+  plant_narrow(0, 0, 0, 0);
   copse_table_adjacency(table, ipv4(10, 0, 0, 2, 0).address, &gone);
   load(3, 1);
   cr_assert(eq(u64, copy_drops(COPSE_DROP_NO_NEIGHBOUR), 3));
@@ -165,7 +120,7 @@ Test(pressure, neighbours_come_and_go) {
 Test(pressure, a_port_that_is_not_ours) {
   const struct copse_adjacency elsewhere = {true, 9, 0, {2}, {2}};
 
-  plant(0, 0, 0, 0);
+  plant_narrow(0, 0, 0, 0);
   copse_table_adjacency(table, ipv4(10, 0, 0, 2, 0).address, &elsewhere);
   load(3, 1);
   cr_assert(eq(u64, copy_drops(COPSE_DROP_TX_FULL), 3));
@@ -325,152 +280,4 @@ Test(full, a_port_that_is_down) {
   cr_assert(ge(u64, copse_link_counters(copse_table_shm(table), 0)[2].drops, 1));
   assert_conservation();
   rte_eth_dev_start(2);
-}
-
-/* ---- the table changes under traffic ---- */
-
-Test(pressure, a_thousand_swaps_lose_nothing) {
-  static struct frame frame;
-  const struct copse_api_hop hops[] = {
-    {COPSE_HOP_LINK, 0, 0x10001, 0}, {COPSE_HOP_LINK, 2, 0x30001, 0}, {COPSE_HOP_MEMBER, 2, 0xa002, 0}};
-  uint64_t sequence = 0;
-
-  plant(0, 0, 0, 0);
-  add_usual_link(2, 0);
-  add_proven_member(2, COPSE_SLOT_NONE);
-  for (uint32_t swap = 0; swap < 1000; swap++) {
-    /* Another number of hops each time, and another tree comes and goes in the same batch. */
-    add_tree(&batch, tree(0, 0xabc), hops + swap % 2, 2);
-    add_tree(&batch, tree(1, 0x10000 + swap), hops, 3);
-    if (swap > 0)
-      add_slot(&batch, COPSE_API_TREE_REMOVE, 2 + (swap - 1) % 2);
-    add_tree(&batch, tree(2 + swap % 2, 0x20000 + swap), hops, 1);
-    commit();
-    for (int i = 0; i < 3; i++) {
-      const struct frame_spec in = from_member(1, ++sequence);
-      frame_build(&frame, &in);
-      inject(0, &frame, 0);
-    }
-    run_once();
-    cr_assert(eq(u64, counters()->applied_generation, copse_table_shm(table)->generation));
-    copse_table_maintain(table, now);
-    drain();
-  }
-  cr_assert(eq(u64, counters()->admitted, 3000));
-  cr_assert(eq(u64, counters()->copies_due, 6000));
-  cr_assert(eq(u64, counters()->copies_sent, 6000));
-}
-
-static void *
-run_worker(void *argument) {
-  copse_worker_run(argument);
-  return NULL;
-}
-
-/* A real second thread: what is read while it is replaced must stay whole. */
-Test(pressure, swaps_beside_a_running_worker) {
-  const struct copse_api_hop hops[] = {
-    {COPSE_HOP_LINK, 0, 0x10001, 0}, {COPSE_HOP_LINK, 2, 0x30001, 0}, {COPSE_HOP_MEMBER, 2, 0xa002, 0}};
-  struct copse_api_member churn = usual_member(9, COPSE_SLOT_NONE);
-  static struct frame frame;
-  const uint64_t packets = 3000;
-  uint64_t sent = 0, copies = 0;
-  pthread_t thread;
-
-  plant(0, 0, 0, 0);
-  add_usual_link(2, 0);
-  add_proven_member(2, COPSE_SLOT_NONE);
-  grant(1, UINT64_MAX);
-  grant(2, UINT64_MAX);
-  add_tree(&batch, tree(0, 0xabc), hops, 3);
-  commit();
-  cr_assert(eq(int, pthread_create(&thread, NULL, run_worker, worker), 0));
-  for (uint32_t swap = 0; sent < packets; swap++) {
-    /* Nothing may be lost to full rings when one of the threads is not run for a while. */
-    for (int wait = 0; wait < 5000 && sent - __atomic_load_n(&counters()->admitted, __ATOMIC_RELAXED) > 32; wait++)
-      usleep(1000);
-    for (int i = 0; i < 4; i++) {
-      const struct frame_spec in = from_member(1, ++sent);
-      frame_build(&frame, &in);
-      inject(0, &frame, 0);
-    }
-    add_tree(&batch, tree(0, 0xabc), hops + swap % 2, 2 + (swap % 2 ? 0 : 1));
-    churn.id = 0x9000 + swap % 3;
-    add_member(&batch, &churn);
-    commit();
-    copse_table_maintain(table, now);
-    for (uint32_t port = 0; port < PORTS; port++)
-      while (collect(port, &frame))
-        copies++;
-  }
-  for (int wait = 0; wait < 5000 && __atomic_load_n(&counters()->admitted, __ATOMIC_RELAXED) < packets; wait++)
-    usleep(1000);
-  copse_worker_stop(worker);
-  pthread_join(thread, NULL);
-  for (uint32_t port = 0; port < PORTS; port++)
-    while (collect(port, &frame))
-      copies++;
-  cr_assert(eq(u64, counters()->admitted, packets));
-  cr_assert(eq(u64, counters()->copies_sent, counters()->copies_due));
-  cr_assert(eq(u64, copies, counters()->copies_sent));
-}
-
-/* ---- several workers ---- */
-
-static void
-start_shared(void) {
-  harness_workers = 2;
-  harness_start();
-}
-
-TestSuite(shared, .init = start_shared, .fini = harness_stop);
-
-Test(shared, the_same_bounds_with_compare_and_swap) {
-  plant(4000000, 8000000, 2, 6000000);
-  add_allowance(&batch, 0, 2 * COPY_BYTES * 6000);
-  commit();
-  load(20000, 10);
-  cr_assert(eq(u64, copse_table_forwarding(table)->tree_states[0].charged_bytes,
-               2 * COPY_BYTES * (tree_counters(0)->green + tree_counters(0)->yellow)));
-  cr_assert(le(u64, tree_counters(0)->green + tree_counters(0)->yellow, 6000));
-  cr_assert(gt(u64, copy_drops(COPSE_DROP_NO_ALLOWANCE), 1));
-  cr_assert(gt(u64, copy_drops(COPSE_DROP_RED), 1));
-  cr_assert(gt(u64, copy_drops(COPSE_DROP_LINK_BUDGET), 1));
-}
-
-Test(pressure, bad_worker_configurations_are_refused) {
-  struct copse_worker_config config = {.table = table, .receive = pools.receive, .permission_s = 60, .worker = 1};
-
-  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "a worker beyond the limit");
-  config.worker = 0;
-  config.permission_s = 0;
-  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "no permission time");
-  config.permission_s = 1;
-  config.ports = 2;
-  config.port[0].technique.copy = config.port[1].technique.copy = pools.copy;
-  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "one port twice");
-  config.ports = 1;
-  config.idle = COPSE_IDLE_ADAPTIVE;
-  cr_assert(eq(ptr, copse_worker_create(&config), NULL), "no sleep time");
-}
-
-Test(pressure, an_idle_worker_sleeps) {
-  struct copse_worker_config config = {.table = table, .receive = pools.receive, .permission_s = 60};
-  struct copse_worker *idle;
-  pthread_t thread;
-
-  config.idle = COPSE_IDLE_ADAPTIVE;
-  config.idle_polls = 10;
-  config.idle_sleep_us = 1000;
-  copse_worker_destroy(worker);
-  idle = copse_worker_create(&config);
-  cr_assert(eq(int, pthread_create(&thread, NULL, run_worker, idle), 0));
-  for (int wait = 0; wait < 5000 && __atomic_load_n(&counters()->sleeps, __ATOMIC_RELAXED) < 20; wait++)
-    usleep(1000);
-  plant(0, 0, 0, 0); /* the table changes without waiting for it */
-  copse_worker_stop(idle);
-  pthread_join(thread, NULL);
-  cr_assert(ge(u64, counters()->sleeps, 20));
-  cr_assert(le(u64, counters()->polls, counters()->sleeps + 12));
-  worker = idle;
 }
