@@ -106,13 +106,13 @@ struct copse_api_link {
   char name[COPSE_NAME_BYTES];
 };
 
-/* A peer in one session at this PoP. Setting an existing slot with the same id and label updates
- * it in place and keeps its permission; a new id or label starts unproven. */
+/* A peer in one session at this PoP. Setting an existing slot with the same id, label and address updates
+ * it in place and keeps its permission; a new id, label or address starts unproven. */
 struct copse_api_member {
   uint64_t id; /* opaque, unique among members */
   uint32_t slot;
   uint32_t label;      /* what the peer puts into its packets */
-  uint32_t send_tree;  /* slot of the tree its DATA enters, or COPSE_SLOT_NONE: receives only */
+  uint32_t send_tree;  /* slot of the tree its DATA enters, now or once it is set; COPSE_SLOT_NONE: receives only */
   uint32_t burst_us;   /* depth of the egress bucket as time at its rate */
   uint64_t egress_bps; /* layer 3 bits per second it can receive; 0: unlimited */
   struct copse_endpoint address;
@@ -131,7 +131,9 @@ struct copse_api_hop {
 
 /* One tree at this PoP. Setting an existing slot with the same id replaces hops, rates and burst
  * in place, losing no packet; meter, replay window, allowance and counters go on. Label, upstream
- * and keys of a live id cannot change (-EINVAL): install a new tree and remove the old. */
+ * and keys of a live id cannot change (-EINVAL): install a new tree and remove the old. What the subtree of a
+ * child wants stays with the child's link. Removing a tree, or setting another id in its slot, leaves the members
+ * that send on it with COPSE_SLOT_NONE. */
 struct copse_api_tree {
   uint64_t id; /* opaque, unique among trees */
   uint32_t slot;
@@ -213,8 +215,8 @@ struct copse_tree_counters {
 } __attribute__((aligned(64)));
 
 struct copse_link_counters {
-  uint64_t packets, bytes; /* copies sent; bytes at layer 3 */
-  uint64_t drops, yellow_drops;
+  uint64_t packets, bytes;      /* copies sent; bytes at layer 3 */
+  uint64_t drops, yellow_drops; /* copies lost for any reason but that nobody wants them; of these yellow ones */
 } __attribute__((aligned(64)));
 
 struct copse_member_counters {
