@@ -45,6 +45,30 @@ run_worker(void *argument) {
   return NULL;
 }
 
+/* Takes everything sent; returns how many copies that were. */
+static uint64_t
+collect_all(void) {
+  static struct frame frame;
+  uint64_t copies = 0;
+
+  for (uint32_t port = 0; port < PORTS; port++)
+    while (collect(port, &frame))
+      copies++;
+  return copies;
+}
+
+/* Waits until the worker has admitted so many packets, taking what it sends so that no ring fills. */
+static uint64_t
+await_admitted(uint64_t packets) {
+  uint64_t copies = collect_all();
+
+  for (int wait = 0; wait < 50000 && __atomic_load_n(&counters()->admitted, __ATOMIC_RELAXED) < packets; wait++) {
+    usleep(100);
+    copies += collect_all();
+  }
+  return copies;
+}
+
 /* A real second thread: what is read while it is replaced must stay whole. */
 Test(change, swaps_beside_a_running_worker) {
   const struct copse_api_hop hops[] = {
@@ -74,17 +98,12 @@ Test(change, swaps_beside_a_running_worker) {
     add_member(&batch, &churn);
     commit();
     copse_table_maintain(table, now);
-    for (uint32_t port = 0; port < PORTS; port++)
-      while (collect(port, &frame))
-        copies++;
+    copies += await_admitted(sent > 256 ? sent - 256 : 0);
   }
-  for (int wait = 0; wait < 5000 && __atomic_load_n(&counters()->admitted, __ATOMIC_RELAXED) < packets; wait++)
-    usleep(1000);
+  copies += await_admitted(packets);
   copse_worker_stop(worker);
   pthread_join(thread, NULL);
-  for (uint32_t port = 0; port < PORTS; port++)
-    while (collect(port, &frame))
-      copies++;
+  copies += collect_all();
   cr_assert(eq(u64, counters()->admitted, packets));
   cr_assert(eq(u64, counters()->copies_sent, counters()->copies_due));
   cr_assert(eq(u64, copies, counters()->copies_sent));
