@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define RETRY_FIRST_MS 50
-#define RETRY_MAX_MS 2000
+#define RETRY_MAX_MS 500
 #define REQUESTS_MAX 1024 /* waiting for their answers */
 #define READ_BYTES 65536
 

@@ -153,19 +153,18 @@ plan_when_due(struct copse_control *control, struct copse_session *session, uint
     session->plan_due_ms = now_ms + RETRY_MAX_MS;
 }
 
-/* Somebody wanted the content, and everybody who can be asked has it. */
+/* Somebody wanted the content, and everybody has it. Members of a PoP that is silent count: they will be back, and be
+ * told that the session is over; their trees end by idleness. */
 static bool
-all_done(const struct copse_control *control, const struct copse_session *session) {
+all_done(const struct copse_session *session) {
   bool wanted = false;
 
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (member->revision == 0 || copse_set_find(&control->model.pops, member->record.pop) == NULL)
-      continue;
-    if (!copse_member_complete(member))
+    if (member->revision != 0 && !copse_member_complete(member))
       return false;
-    wanted |= !member->record.seed;
+    wanted |= member->revision != 0 && !member->record.seed;
   }
   return wanted;
 }
@@ -175,7 +174,7 @@ static void
 finish_when_done(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
   json_t *record;
 
-  if (session->finished || !all_done(control, session)) {
+  if (session->finished || !all_done(session)) {
     session->done_since_ms = 0;
     return;
   }

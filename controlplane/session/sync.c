@@ -182,6 +182,19 @@ peers_json(const struct copse_control *control, const struct copse_session *sess
   return peers;
 }
 
+/* The dataplane may send to it: it has proven its address in this life of the dataplane. */
+static bool
+is_permitted(const struct copse_control *control, const struct copse_member *member) {
+  const struct copse_shadow_member *here = copse_shadow_member(&control->nodes.shadow, member->id);
+  const struct copse_counters *counters = copse_dataplane_counters(control->dataplane);
+  struct copse_member_state state;
+
+  if (here == NULL || counters == NULL || control->nodes.state < COPSE_NODES_READY)
+    return false;
+  copse_counters_member_state(counters, here->set.slot, &state);
+  return state.id == member->number && state.permission_until != 0;
+}
+
 static const char *
 mode_of(const struct copse_session *session) {
   for (size_t i = 0; i < session->plan.tree_count && !session->finished; i++)
@@ -222,10 +235,11 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
     return;
   }
   answer->status = 200;
-  answer->body = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open",
-                           "mode", mode_of(session), "blocks", (json_int_t)copse_session_blocks(session), "send", send,
-                           "injected", copse_orders_injected(session), "trees", trees_json(control, session), "peers",
-                           peers_json(control, session, member));
+  answer->body =
+    json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open", "mode",
+              mode_of(session), "permitted", is_permitted(control, member), "blocks",
+              (json_int_t)copse_session_blocks(session), "send", send, "injected", copse_orders_injected(session),
+              "trees", trees_json(control, session), "peers", peers_json(control, session, member));
   if (answer->body == NULL)
     copse_answer_fail(answer, 503, NULL, "no memory");
 }

@@ -119,6 +119,17 @@ synced(const char *text, struct synced *out) {
   return status;
 }
 
+Test(messages, synced_without_proof) {
+  struct synced out;
+
+  cr_assert(eq(int, synced("{\"state\":\"open\",\"mode\":\"cdn\",\"permitted\":false}", &out), 0));
+  cr_expect(out.unproven);
+  synced_free(&out);
+  cr_assert(eq(int, synced("{\"state\":\"open\",\"mode\":\"cdn\",\"permitted\":true}", &out), 0));
+  cr_expect(not(out.unproven));
+  synced_free(&out);
+}
+
 Test(messages, synced) {
   struct synced out;
 
@@ -132,6 +143,7 @@ Test(messages, synced) {
                0));
   cr_expect(not(out.finished));
   cr_expect(not(out.direct));
+  cr_expect(not(out.unproven));
   cr_expect(eq(u64, out.rate_bps, 19600000));
   cr_assert(eq(sz, out.orders.count, 1));
   cr_expect(eq(u32, out.orders.items[0].count, 65));

@@ -95,6 +95,8 @@ membership_synced(void *context, const struct synced *synced) {
   peer->bitmap_reported = true;
   peer->bitmap_have = peer->reported_have;
   peer->direct = synced->direct;
+  if (synced->unproven)
+    handshake_hurry(&peer->handshake, clock_ns());
   peer->all_injected = everything(&synced->injected, blocks_total(peer->config.blocks));
   take_orders(peer, synced);
   fetch_update(peer->fetch, synced, peer->member);

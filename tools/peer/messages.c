@@ -183,6 +183,7 @@ message_synced(const json_t *json, struct synced *synced, struct copse_error *er
     return copse_fail(error, -EPROTO, "the answer to sync lacks state or mode");
   synced->finished = !strcmp(state, "finished");
   synced->direct = !strcmp(mode, "direct");
+  synced->unproven = json_is_false(json_object_get(json, "permitted"));
   if (send && !read_uint(send, "rate_bps", UINT64_MAX / 2, &synced->rate_bps))
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.rate_bps");
   if (!read_ranges(json_object_get(send, "orders"), &synced->orders) ||

@@ -48,6 +48,7 @@ struct peer_info {
 struct synced {
   bool finished; /* the session is over */
   bool direct;   /* no trees: use peers only */
+  bool unproven; /* the dataplane does not know our address (any more) */
   uint64_t rate_bps;
   struct ranges orders, injected;
   struct peer_info *peers;
