@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -73,7 +74,7 @@ class Pop:
     def request(self, method, path, body=None, token=None):
         """(status, parsed JSON or text) of one HTTPS request, made from inside the PoP's namespace."""
         context = ssl.create_default_context(cafile=self.certificate)
-        raw = self.lab.network.socket(self.namespace, (self.address, API_PORT))
+        raw = self.lab.network.inside(self.namespace, lambda: socket.create_connection((self.address, API_PORT), 5))
         with context.wrap_socket(raw, server_hostname=self.address) as tls:
             connection = http.client.HTTPSConnection(self.address, API_PORT)
             connection.sock = tls

@@ -6,7 +6,6 @@ Every name carries the lab's own prefix; leaving the context removes everything 
 import ctypes
 import json
 import os
-import socket
 import subprocess
 import threading
 
@@ -29,7 +28,7 @@ class Network:
         self.prefix = prefix
         self.namespaces = []
         self.core = self.namespace("core")
-        self.exec(self.core, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0")
+        self.exec(self.core, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward && echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter")
         self.legs = 0
 
     def namespace(self, name):
@@ -91,20 +90,20 @@ class Network:
         counters = [item["counter"] for item in json.loads(text)["nftables"] if "counter" in item]
         return {tuple(c["name"].split("_")): (c["packets"], c["bytes"]) for c in counters}
 
-    def socket(self, namespace, address, timeout=5.0):
-        """A TCP connection made from inside a namespace."""
+    def inside(self, namespace, make):
+        """What `make` returns when it runs inside a namespace: a socket made there stays there."""
         result = []
 
-        def connect():
+        def enter():
             try:
                 with open(f"/run/netns/{namespace}") as handle:
                     if LIBC.setns(handle.fileno(), CLONE_NEWNET) != 0:
                         raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
-                result.append(socket.create_connection(address, timeout))
+                result.append(make())
             except OSError as error:
                 result.append(error)
 
-        thread = threading.Thread(target=connect)
+        thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
         if isinstance(result[0], OSError):
@@ -148,6 +147,3 @@ def stolen_ticks():
         ticks = [int(word) for word in handle.readline().split()[1:9]]
     return ticks[7], sum(ticks)
 
-
-def owner_is_root():
-    return os.geteuid() == 0

@@ -42,11 +42,17 @@ class Transfer:
 
     def start(self):
         """Seeds join, then all receivers at once; time counts from there."""
+        self.share()
+        self.fetch()
+
+    def share(self):
         self.seeds[0].share(self.path)
         self.session = self.until("the first seed's session", lambda: self.seeds[0].session)
         for seed in self.seeds[1:]:
             seed.share(self.path, self.session)
         self.until("all seeds in the session", lambda: self.members_that("seed") == len(self.seeds))
+
+    def fetch(self):
         self.start_time = time.monotonic()
         for peer in self.receivers:
             peer.get(self.session)
