@@ -77,8 +77,8 @@ on_writable(evutil_socket_t fd, short what, void *context) {
   flush(context);
 }
 
-/* Appends a frame and sends what the socket takes at once. What comes of it, and errors too, is seen in the next turn of
- * the loop: no callback comes from within a call. */
+/* Appends a frame and sends what the socket takes at once. What comes of it, and errors too, is seen in the next turn
+ * of the loop: no callback comes from within a call. */
 static int
 send_frame(struct copse_dataplane *dataplane, uint16_t type, const void *head, size_t head_bytes, const void *tail,
            size_t tail_bytes, const struct request *template) {
