@@ -146,7 +146,8 @@ class Lab:
         self.reference_s = 3600.0
 
     def __enter__(self):
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         self.directory = tempfile.mkdtemp(prefix="copse-", dir="/tmp")
         os.chmod(self.directory, 0o711)
         self.hugepages = None
