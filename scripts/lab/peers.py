@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices under test: each a process on CPU 1 whose virtio-user device connects to copse-gen on CPU 0. All get the
+same device, the same descriptors and the same memory, and are told how many copies to make."""
+
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+GENERATOR_CPU, WORKER_CPU = 0, 1
+QUEUE = 256
+PR_SET_PDEATHSIG = 1
+START_S, SAMPLE_S, STOP_S = 20, 60, 10
+
+
+class BenchError(RuntimeError):
+    pass
+
+
+def prefer():
+    """In the child: it goes before whatever else this machine does, and ends with its parent."""
+    os.setsid()
+    os.nice(-20)
+    try:
+        with open("/proc/self/autogroup", "w") as handle:  # without it, nice counts only within a session
+            handle.write("-20")
+    except OSError:
+        pass
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """A child with a name, a log and lines in both directions; it is ended by its pid."""
+
+    def __init__(self, name, command, log):
+        self.name, self.log = name, log
+        with open(log, "ab") as handle:
+            self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=handle,
+                                          preexec_fn=prefer)
+        self.buffer = b""
+
+    def say(self, line):
+        try:
+            self.child.stdin.write(line.encode() + b"\n")
+            self.child.stdin.flush()
+        except OSError as error:
+            raise self.failure("is gone") from error
+
+    def hear(self, seconds):
+        """The next line of its standard output."""
+        end = time.monotonic() + seconds
+        while b"\n" not in self.buffer:
+            ready, _, _ = select.select([self.child.stdout], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise self.failure(f"says nothing for {seconds} s")
+            data = os.read(self.child.stdout.fileno(), 65536)
+            if not data:
+                raise self.failure("ended")
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode()
+
+    def failure(self, what):
+        with open(self.log, errors="replace") as handle:
+            tail = handle.read()[-2000:].strip()
+        return BenchError(f"{self.name} {what}\n{tail}")
+
+    def stop(self):
+        try:
+            self.child.stdin.close()
+        except OSError:
+            pass
+        for end in (None, self.child.terminate, self.child.kill):
+            if end:
+                end()
+            try:
+                self.child.wait(STOP_S if end else 1)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self.child.stdout.close()
+
+
+def eal(bench, name):
+    """Arguments of the EAL that make a peer's device and memory those of copse-dataplane."""
+    return ["--in-memory", "--single-file-segments", "-m", "256", "--no-pci", "--no-telemetry", "--log-level=error",
+            "--lcores", f"0@{GENERATOR_CPU},1@{WORKER_CPU}", f"--file-prefix=copse-bench-{name}", "--vdev",
+            bench.device()]
+
+
+class Peer:
+    """A device under test. `fanouts`: it makes copies; otherwise it forwards."""
+    name = expect = None
+    replicates = True
+    api = False
+
+    def __init__(self, bench):
+        self.bench, self.process = bench, None
+
+    @classmethod
+    def missing(cls, build):
+        """Why it cannot run here, or None."""
+        return None
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self):
+        self.process = Process(self.name, self.command(), self.bench.path(f"{self.name}.log"))
+
+    def set_copies(self, fanout):
+        pass
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+
+
+class Testpmd(Peer):
+    name, expect, replicates = "testpmd-io", "io", False
+
+    @classmethod
+    def missing(cls, build):
+        return None if shutil.which("dpdk-testpmd") else "dpdk-testpmd is not installed"
+
+    def command(self):
+        return ["dpdk-testpmd", *eal(self.bench, self.name), "--", "--forward-mode=io", "--port-topology=loop",
+                "--auto-start", "--nb-cores=1", "--no-lsc-interrupt", "--total-num-mbufs=8192", f"--rxd={QUEUE}",
+                f"--txd={self.bench.tx_descriptors}"]
+
+
+class Bare(Peer):
+    name, expect = "bare", "bare"
+
+    def command(self):
+        return [os.path.join(self.bench.build, "tools/gen/copse-bare"), *eal(self.bench, self.name), "--",
+                str(self.bench.tx_descriptors)]
+
+    def set_copies(self, fanout):
+        self.process.say(str(fanout))
+
+
+class Copse(Peer):
+    name, expect, api = "copse", "copse", True
+
+    def command(self):
+        path = self.bench.path("dataplane.cfg")
+        with open(path, "w") as handle:
+            handle.write(self.configuration())
+        return [os.path.join(self.bench.build, "dataplane/copse-dataplane"), "--config", path]
+
+    def configuration(self):
+        """What copse-gen expects, see tools/gen/traffic.h."""
+        neighbours = ",\n  ".join(
+            f'{{ address = "198.{18 + kind}.{(n + 1) >> 8}.{(n + 1) & 255}"; '
+            f'mac = "02:00:00:{kind:02x}:{(n + 1) >> 8:02x}:{(n + 1) & 255:02x}"; port = 0; }}'
+            for kind, count in ((1, 64), (2, self.bench.members)) for n in range(count))
+        trees = self.bench.trees
+        return f"""name = "bench";
+log_level = "warning";
+api_socket = "{self.bench.path('api.sock')}";
+address4 = "198.18.0.1";
+ports = ( {{ device = "{self.bench.device()}"; rx_descriptors = {QUEUE}; tx_descriptors = {self.bench.tx_descriptors}; }} );
+workers = 1;
+worker_cpus = "{WORKER_CPU}";
+main_cpus = "{GENERATOR_CPU}";
+idle = "poll";
+permission_s = 3600;
+hugepages = "on";
+limits = {{ labels = {trees + self.bench.members + 1}; trees = {trees}; members = {self.bench.members + 1}; }};
+neighbours = (
+  {neighbours} );
+"""
+
+
+PEERS = [Testpmd, Bare, Copse]
+# Named in every report: what the issue asks for and this bench does not run yet.
+ABSENT = {
+    "ovs-dpdk": "not part of this bench yet",
+    "mmsg-relay": "not part of this bench yet",
+    "gso-relay": "not part of this bench yet",
+    "xdp-broadcast": "not part of this bench yet",
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* copse-bare: a replicator and nothing else, what copse-dataplane is measured against. For each frame on port 0, as
+ * many frames as were asked for leave on port 0, each with its own MAC addresses, IPv4 destination and checksum, UDP
+ * port. No lookup, no authentication, no meter, no counters. Technique by size: small frames are copied into one
+ * segment; of larger ones the payload is shared, one reference count operation for all. One copy is a rewrite in place.
+ * usage: copse-bare EAL-ARGUMENTS -- [TX-DESCRIPTORS]; the number of copies is read from standard input, line by line.
+ */
+#include "traffic.h"
+
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BURST 32
+#define COPIES_MAX 64
+#define SMALL 256 /* bytes of a frame that is copied rather than shared */
+#define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+#define RX_DESCRIPTORS 1024
+#define CACHE 256
+
+static unsigned copies = 1, stopping;
+static uint16_t tx_descriptors = 256;
+static struct rte_mempool *frames, *small_frames, *headers;
+static struct rte_ether_addr addresses[COPIES_MAX];
+
+/* Frames wait here until they are a burst, or until what came in is done. */
+static struct rte_mbuf *out[BURST];
+static unsigned waiting;
+
+/* What the ring does not take is freed: a full ring is never waited for. */
+static void
+flush(void) {
+  const unsigned sent = rte_eth_tx_burst(0, 0, out, (uint16_t)waiting);
+
+  if (unlikely(sent < waiting))
+    rte_pktmbuf_free_bulk(out + sent, waiting - sent);
+  waiting = 0;
+}
+
+static void
+emit(struct rte_mbuf *frame) {
+  if (waiting == BURST)
+    flush();
+  out[waiting++] = frame;
+}
+
+static void
+readdress(uint8_t *frame, unsigned copy) {
+  struct rte_ether_hdr *ethernet = (struct rte_ether_hdr *)frame;
+  struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(ethernet + 1);
+  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+  const uint32_t address = htobe32(gen_hop_address(GEN_LINK, copy));
+  uint32_t sum = (uint16_t)~ip->hdr_checksum;
+
+  sum += (uint16_t)~ip->dst_addr + (uint16_t) ~(ip->dst_addr >> 16) + (uint16_t)address + (address >> 16);
+  ip->hdr_checksum = (uint16_t)~__rte_raw_cksum_reduce(sum);
+  ip->dst_addr = address;
+  ethernet->src_addr = ethernet->dst_addr;
+  ethernet->dst_addr = addresses[copy];
+  udp->dst_port = htobe16(COPSE_BLOCK_PORT);
+}
+
+static void
+share(struct rte_mbuf *frame, unsigned count) {
+  struct rte_mbuf *list[COPIES_MAX];
+
+  if (unlikely(rte_pktmbuf_alloc_bulk(headers, list, count) != 0)) {
+    rte_pktmbuf_free(frame);
+    return;
+  }
+  const uint8_t *original = rte_pktmbuf_mtod(frame, const uint8_t *);
+  rte_pktmbuf_adj(frame, HEADERS);
+  rte_pktmbuf_refcnt_update(frame, (int16_t)(count - 1));
+  for (unsigned i = 0; i < count; i++) {
+    uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
+    memcpy(at, original, HEADERS);
+    readdress(at, i);
+    list[i]->data_len = HEADERS;
+    list[i]->pkt_len = HEADERS + frame->pkt_len;
+    list[i]->nb_segs = 2;
+    list[i]->next = frame;
+    emit(list[i]);
+  }
+}
+
+static void
+copy(struct rte_mbuf *frame, unsigned count) {
+  struct rte_mbuf *list[COPIES_MAX];
+  const uint16_t bytes = frame->data_len;
+
+  if (unlikely(rte_pktmbuf_alloc_bulk(small_frames, list, count - 1) != 0)) {
+    rte_pktmbuf_free(frame);
+    return;
+  }
+  for (unsigned i = 0; i < count - 1; i++) {
+    uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
+    memcpy(at, rte_pktmbuf_mtod(frame, const uint8_t *), bytes);
+    readdress(at, i);
+    list[i]->data_len = bytes;
+    list[i]->pkt_len = bytes;
+    emit(list[i]);
+  }
+  readdress(rte_pktmbuf_mtod(frame, uint8_t *), count - 1);
+  emit(frame);
+}
+
+static void
+replicate(struct rte_mbuf *frame, unsigned count) {
+  if (count == 1) {
+    readdress(rte_pktmbuf_mtod(frame, uint8_t *), 0);
+    emit(frame);
+  } else if (frame->data_len <= SMALL) {
+    copy(frame, count);
+  } else {
+    share(frame, count);
+  }
+}
+
+static int
+work(void *unused) {
+  struct rte_mbuf *burst[BURST];
+
+  (void)unused;
+  while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
+    const unsigned received = rte_eth_rx_burst(0, 0, burst, BURST);
+    const unsigned count = __atomic_load_n(&copies, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < received; i++)
+      replicate(burst[i], count);
+    flush();
+  }
+  return 0;
+}
+
+static struct rte_mempool *
+pool(const char *name, unsigned buffers, uint16_t room) {
+  struct rte_mempool *made =
+    rte_pktmbuf_pool_create(name, buffers, CACHE, 0, (uint16_t)(RTE_PKTMBUF_HEADROOM + room), SOCKET_ID_ANY);
+
+  if (made == NULL)
+    rte_exit(1, "copse-bare: no memory for %s\n", name);
+  return made;
+}
+
+static void
+open_port(void) {
+  const struct rte_eth_conf conf = {.txmode = {.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
+  const unsigned sending = tx_descriptors + 2 * CACHE + COPIES_MAX;
+  uint16_t rx = RX_DESCRIPTORS, tx = tx_descriptors;
+
+  frames = pool("frames", RX_DESCRIPTORS + BURST + sending, RTE_MBUF_DEFAULT_DATAROOM);
+  small_frames = pool("small", sending, SMALL);
+  headers = pool("headers", sending, 64);
+  for (unsigned i = 0; i < COPIES_MAX; i++)
+    gen_hop_mac(GEN_LINK, i, addresses[i].addr_bytes);
+  if (rte_eth_dev_configure(0, 1, 1, &conf) != 0 || rte_eth_dev_adjust_nb_rx_tx_desc(0, &rx, &tx) != 0 ||
+      rte_eth_rx_queue_setup(0, 0, rx, SOCKET_ID_ANY, NULL, frames) != 0 ||
+      rte_eth_tx_queue_setup(0, 0, tx, SOCKET_ID_ANY, NULL) != 0 || rte_eth_dev_start(0) != 0)
+    rte_exit(1, "copse-bare: port 0 does not start\n");
+}
+
+int
+main(int argc, char **argv) {
+  const int used = rte_eal_init(argc, argv);
+  const unsigned worker = rte_get_next_lcore(-1, 1, 0);
+  char line[32];
+
+  if (used < 0 || worker == RTE_MAX_LCORE || rte_eth_dev_count_avail() != 1)
+    rte_exit(1, "copse-bare: needs one port and two lcores\n");
+  if (argc - used > 1)
+    tx_descriptors = (uint16_t)strtoul(argv[used + 1], NULL, 10);
+  open_port();
+  rte_eal_remote_launch(work, NULL, worker);
+  while (fgets(line, sizeof(line), stdin) != NULL) {
+    const unsigned number = (unsigned)strtoul(line, NULL, 10);
+    if (number >= 1 && number <= COPIES_MAX)
+      __atomic_store_n(&copies, number, __ATOMIC_RELAXED);
+  }
+  __atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
+  rte_eal_wait_lcore(worker);
+  rte_eth_dev_stop(0);
+  rte_eth_dev_close(0);
+  rte_eal_cleanup();
+  return 0;
+}

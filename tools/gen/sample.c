@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sample.h"
+
+#include "permit.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <rte_cycles.h>
+#include <stdio.h>
+
+#define BURST 32U         /* packets sent at once */
+#define PACED_COPIES 128U /* that become of them where a rate is set */
+
+/* What the dataplane counted during a sample. */
+static void
+subtract(struct copse_worker_counters *after, const struct copse_worker_counters *before) {
+  const uint64_t *from = (const uint64_t *)before;
+  uint64_t *to = (uint64_t *)after;
+
+  for (size_t i = 0; i < sizeof(*after) / sizeof(*to); i++)
+    to[i] -= from[i];
+}
+
+static uint64_t
+sum(const uint64_t *values, size_t count) {
+  uint64_t total = 0;
+
+  for (size_t i = 0; i < count; i++)
+    total += values[i];
+  return total;
+}
+
+/* api.h's two equations, and that both ends of the wire agree. */
+static bool
+conserved(const struct copse_worker_counters *counted, const struct gen_run *run, uint32_t fanout) {
+  return counted->rx_packets == run->generated && counted->tx_packets == run->received &&
+         counted->rx_packets ==
+           counted->admitted + counted->handshakes + sum(counted->packet_drops, COPSE_PACKET_DROP_COUNT) &&
+         counted->copies_due == counted->admitted * fanout &&
+         counted->copies_due == counted->copies_sent + sum(counted->copy_drops, COPSE_COPY_DROP_COUNT);
+}
+
+static void
+print_drops(const struct copse_worker_counters *counted) {
+  const char *comma = "";
+
+  printf(",\"drops\":{");
+  for (int i = 0; i < COPSE_PACKET_DROP_COUNT; i++)
+    if (counted->packet_drops[i] > 0) {
+      printf("%s\"%s\":%" PRIu64, comma, copse_packet_drop_names[i], counted->packet_drops[i]);
+      comma = ",";
+    }
+  for (int i = 0; i < COPSE_COPY_DROP_COUNT; i++)
+    if (counted->copy_drops[i] > 0) {
+      printf("%s\"%s\":%" PRIu64, comma, copse_copy_drop_names[i], counted->copy_drops[i]);
+      comma = ",";
+    }
+  printf("}");
+}
+
+static void
+print_faults(const struct gen_sink *sink) {
+#define FAULT(name) printf("%s\"" #name "\":%" PRIu64, comma, sink->faults.name), comma = ",";
+  const char *comma = "";
+
+  printf(",\"faulty\":%" PRIu64 ",\"faults\":{", gen_sink_faults(sink));
+  GEN_FAULTS(FAULT)
+  printf("}");
+#undef FAULT
+}
+
+static void
+print(const struct gen_bench *bench, const struct gen_order *order, const struct gen_run *run,
+      const struct copse_worker_counters *counted, double table_s) {
+  const double hz = (double)rte_get_tsc_hz();
+
+  printf("{\"frame\":%u,\"fanout\":%u,\"trees\":%u,\"zipf\":%u,\"kind\":\"%s\",\"copies_per_s\":%.0f,"
+         "\"mean_per_s\":%.0f,\"best_per_s\":%.0f,\"cycles_per_copy\":%.1f,\"tsc_hz\":%.0f,\"offered_per_s\":%.0f,"
+         "\"full\":%.3f,"
+         "\"generated\":%" PRIu64 ",\"received\":%" PRIu64,
+         order->frame, order->fanout, order->trees, order->zipf, order->kind == GEN_LINK ? "link" : "member", run->p90,
+         run->mean, run->best, run->p90 > 0 ? hz / run->p90 : 0, hz, run->offered, run->full, run->generated,
+         run->received);
+  if (order->sink == GEN_CHECK)
+    print_faults(&bench->sink);
+  if (bench->table != NULL) {
+    printf(",\"conserved\":%s,\"table_s\":%.4f,\"due\":%" PRIu64 ",\"sent\":%" PRIu64,
+           conserved(counted, run, order->fanout) ? "true" : "false", table_s, counted->copies_due,
+           counted->copies_sent);
+    print_drops(counted);
+  }
+  printf("}\n");
+  fflush(stdout);
+}
+
+static int
+prepare(struct gen_bench *bench, const struct gen_order *order, double *table_s, struct copse_error *error) {
+  const struct copse_api_limits *limits = bench->table ? &bench->table->hello.limits : NULL;
+  uint32_t members;
+  int status;
+
+  if (order->trees > bench->traffic.trees_max)
+    return copse_fail(error, -ERANGE, "there are %u trees at most", bench->traffic.trees_max);
+  if (limits == NULL)
+    return 0;
+  members = bench->table->members;
+  status = gen_table_set(bench->table, order->trees, order->fanout, order->kind, table_s, error);
+  if (!status && bench->table->members > members)
+    status = gen_permit(&bench->device, limits->trees, bench->table->members, error);
+  return status;
+}
+
+/* Where all copies are to arrive, what comes at once must fit into the rings. */
+static uint32_t
+burst_of(const struct gen_order *order) {
+  if (order->rate == 0)
+    return BURST;
+  return order->fanout < PACED_COPIES ? RTE_MIN(BURST, PACED_COPIES / order->fanout) : 1;
+}
+
+int
+gen_sample(struct gen_bench *bench, const struct gen_order *order, struct copse_error *error) {
+  const struct gen_expect expect = {.traffic = &bench->traffic,
+                                    .kind = order->kind,
+                                    .hops = order->fanout,
+                                    .rewritten = order->expect != GEN_EXPECT_IO,
+                                    .relabelled = order->expect == GEN_EXPECT_COPSE};
+  struct gen_run run = {.rate = order->rate, .slices = order->ms / GEN_SLICE_MS, .burst = burst_of(order)};
+  struct copse_worker_counters before = {0}, after = {0};
+  double table_s = 0;
+  int status = prepare(bench, order, &table_s, error);
+
+  if (status)
+    return status;
+  gen_traffic_shape(&bench->traffic, order->frame, order->trees, order->zipf, bench->table != NULL);
+  if (gen_sink_begin(&bench->sink, order->sink, &expect) != 0)
+    return copse_fail(error, -ENOMEM, "not enough memory to check so many trees");
+  if (bench->table)
+    copse_counters_workers(bench->table->counters, &before);
+  gen_run(&run, &bench->device, &bench->traffic, &bench->sink);
+  if (!run.alive)
+    return copse_fail(error, -ECONNRESET, "the device under test went away");
+  if (bench->table) {
+    copse_counters_workers(bench->table->counters, &after);
+    subtract(&after, &before);
+  }
+  print(bench, order, &run, &after, table_s);
+  return 0;
+}

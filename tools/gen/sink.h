@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of the frames the device under test sends. */
+#ifndef GEN_SINK_H
+#define GEN_SINK_H
+
+#include "traffic.h"
+
+enum gen_sink_mode {
+  GEN_NULL,  /* given back untouched: a NIC whose DMA costs no CPU */
+  GEN_COPY,  /* taken out, every byte, and not looked at */
+  GEN_CHECK, /* taken out and verified */
+};
+
+/* What every copy is compared with. */
+struct gen_expect {
+  const struct gen_traffic *traffic;
+  enum gen_hop_kind kind;
+  uint32_t hops;
+  bool rewritten;  /* next hop's addresses are to be in it; without, the frame is to be as it was sent */
+  bool relabelled; /* and the hop's label, and a tag for it */
+};
+
+#define GEN_FAULTS(X) X(size) X(address) X(checksum) X(header) X(label) X(tag) X(payload) X(order)
+#define GEN_FAULT_FIELD(name) uint64_t name;
+
+struct gen_sink {
+  enum gen_sink_mode mode;
+  struct gen_expect expect;
+  uint64_t frames;
+  struct gen_faults {
+    GEN_FAULTS(GEN_FAULT_FIELD)
+  } faults;
+  uint64_t *last; /* sequence seen last, of each hop of each tree */
+  uint8_t frame[GEN_FRAME_MAX];
+};
+
+/* Begins anew. -ENOMEM. Free with gen_sink_free. */
+int gen_sink_begin(struct gen_sink *sink, enum gen_sink_mode mode, const struct gen_expect *expect);
+void gen_sink_free(struct gen_sink *sink);
+
+/* Takes what is waiting; returns how many frames that were. */
+unsigned gen_sink_poll(struct gen_sink *sink, struct gen_device *device);
+
+uint64_t gen_sink_faults(const struct gen_sink *sink);
+
+#endif

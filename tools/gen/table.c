@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include "dataplane/operations.h"
+#include <errno.h>
+#include <rte_cycles.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BURST_US 100000
+#define ALLOWANCE (UINT64_MAX / 2)
+#define TREES_PER_BATCH 4096
+
+static struct copse_endpoint
+endpoint_of(uint32_t address) {
+  struct copse_endpoint endpoint = {.address = {[10] = 0xff, [11] = 0xff}, .port = htobe16(COPSE_BLOCK_PORT)};
+
+  address = htobe32(address);
+  memcpy(endpoint.address + 12, &address, sizeof(address));
+  return endpoint;
+}
+
+static int
+write_all(int fd, const void *data, size_t bytes) {
+  for (size_t done = 0; done < bytes;) {
+    ssize_t wrote = send(fd, (const uint8_t *)data + done, bytes - done, MSG_NOSIGNAL);
+    if (wrote <= 0)
+      return -ECONNRESET;
+    done += (size_t)wrote;
+  }
+  return 0;
+}
+
+/* Reads exactly so much; a descriptor that comes along goes to `*passed`. */
+static int
+read_all(int fd, void *data, size_t bytes, int *passed) {
+  char control[CMSG_SPACE(sizeof(int))];
+
+  for (size_t done = 0; done < bytes;) {
+    struct iovec part = {(uint8_t *)data + done, bytes - done};
+    struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (got <= 0)
+      return -ECONNRESET;
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS && passed != NULL)
+      memcpy(passed, CMSG_DATA(header), sizeof(*passed));
+    done += (size_t)got;
+  }
+  return 0;
+}
+
+static int
+ask(struct gen_table *table, uint16_t type, const void *body, size_t bytes) {
+  struct copse_api_header header = {.length = (uint32_t)(sizeof(header) + bytes),
+                                    .version = COPSE_API_VERSION,
+                                    .type = type,
+                                    .request = ++table->request};
+  int status = write_all(table->fd, &header, sizeof(header));
+
+  return status ? status : write_all(table->fd, body, bytes);
+}
+
+/* The reply begins with what this program knows of it. */
+static int
+hear(struct gen_table *table, void *body, size_t bytes, int *passed) {
+  struct copse_api_header header;
+  uint8_t rest[4096];
+  int status = read_all(table->fd, &header, sizeof(header), passed);
+
+  if (status)
+    return status;
+  if (header.request != table->request || header.length < sizeof(header) + bytes)
+    return -EPROTO;
+  status = read_all(table->fd, body, bytes, passed);
+  for (size_t left = header.length - sizeof(header) - bytes; left > 0 && !status;) {
+    const size_t here = left < sizeof(rest) ? left : sizeof(rest);
+    status = read_all(table->fd, rest, here, passed);
+    left -= here;
+  }
+  return status;
+}
+
+int
+gen_table_connect(struct gen_table *table, const char *path, unsigned seconds, struct copse_error *error) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int passed = -1, status;
+
+  *table = (struct gen_table){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (table->fd < 0 || strlen(path) >= sizeof(address.sun_path))
+    return copse_fail(error, -EINVAL, "cannot make a socket for %s", path);
+  memcpy(address.sun_path, path, strlen(path));
+  for (unsigned tries = 0; connect(table->fd, (const struct sockaddr *)&address, sizeof(address)) != 0; tries++) {
+    if (tries > seconds * 100)
+      return copse_fail(error, -ETIMEDOUT, "no dataplane answers at %s", path);
+    usleep(10000);
+  }
+  status = ask(table, COPSE_API_HELLO, NULL, 0);
+  if (!status)
+    status = hear(table, &table->hello, sizeof(table->hello), &passed);
+  if (status || passed < 0)
+    return copse_fail(error, status ? status : -EPROTO, "the dataplane at %s does not answer HELLO", path);
+  return copse_counters_map(passed, table->hello.shm_bytes, &table->counters, error);
+}
+
+void
+gen_table_close(struct gen_table *table) {
+  copse_counters_unmap(table->counters);
+  table->counters = NULL;
+  if (table->fd >= 0)
+    close(table->fd);
+  table->fd = -1;
+}
+
+/* Sends what there is and waits until it is applied. */
+static int
+commit(struct gen_table *table, struct copse_operations *operations, struct copse_error *error) {
+  struct copse_api_batch batch = {.expected_generation = COPSE_API_ANY_GENERATION, .operations = operations->count};
+  struct copse_api_result result = {.status = -ENOMEM};
+  uint8_t *body = operations->failed ? NULL : malloc(sizeof(batch) + operations->length);
+  int status = -ENOMEM;
+
+  if (body != NULL) {
+    memcpy(body, &batch, sizeof(batch));
+    memcpy(body + sizeof(batch), operations->bytes, operations->length);
+    status = ask(table, COPSE_API_BATCH, body, sizeof(batch) + operations->length);
+    free(body);
+  }
+  if (!status)
+    status = hear(table, &result, sizeof(result), NULL);
+  copse_operations_clear(operations);
+  if (status)
+    return copse_fail(error, status, "the dataplane does not take a batch: %s", strerror(-status));
+  return result.status ? copse_fail(error, result.status, "the dataplane refuses: %s", result.text) : 0;
+}
+
+static void
+add_links(struct gen_table *table, uint32_t wanted, struct copse_operations *operations) {
+  for (; table->links < wanted; table->links++) {
+    struct copse_api_link link = {.slot = table->links,
+                                  .burst_us = BURST_US,
+                                  .budget_bps = COPSE_RATE_MAX_BPS,
+                                  .remote = endpoint_of(gen_hop_address(GEN_LINK, table->links)),
+                                  .name = "bench"};
+    copse_operations_link(operations, &link);
+  }
+}
+
+static void
+add_members(struct gen_table *table, uint32_t wanted, struct copse_operations *operations) {
+  for (; table->members < wanted; table->members++) {
+    struct copse_api_member member = {.id = table->members + 1,
+                                      .slot = table->members,
+                                      .label = gen_member_label(table->hello.limits.trees, table->members),
+                                      .send_tree = COPSE_SLOT_NONE,
+                                      .burst_us = BURST_US,
+                                      .egress_bps = COPSE_RATE_MAX_BPS,
+                                      .address = endpoint_of(gen_hop_address(GEN_MEMBER, table->members))};
+    gen_key(GEN_MEMBER_KEY, table->members, member.key);
+    copse_operations_member(operations, &member);
+  }
+}
+
+static void
+add_tree(struct copse_operations *operations, uint32_t number, uint32_t hops, enum gen_hop_kind kind) {
+  struct copse_api_hop list[GEN_HOPS_MAX];
+  struct copse_api_tree tree = {.id = number + 1,
+                                .slot = number,
+                                .label = gen_tree_label(number),
+                                .upstream = endpoint_of(GEN_PARENT),
+                                .committed_bps = COPSE_RATE_MAX_BPS,
+                                .peak_bps = COPSE_RATE_MAX_BPS,
+                                .burst_us = BURST_US,
+                                .charged_edges = kind == GEN_LINK ? hops : 1,
+                                .hops = hops};
+
+  gen_key(GEN_TREE_KEY, number, tree.tree_key);
+  gen_key(GEN_AREA_KEY, number, tree.area_key);
+  for (uint32_t hop = 0; hop < hops; hop++)
+    list[hop] = (struct copse_api_hop){.kind = (uint32_t)kind, .slot = hop, .label = gen_hop_label(number, hop)};
+  copse_operations_tree(operations, &tree, list);
+  copse_operations_allowance(operations, number, ALLOWANCE);
+}
+
+int
+gen_table_set(struct gen_table *table, uint32_t trees, uint32_t hops, enum gen_hop_kind kind, double *seconds,
+              struct copse_error *error) {
+  struct copse_operations operations = {.bytes = NULL};
+  uint64_t start;
+  int status = 0;
+
+  *seconds = 0;
+  if (table->trees == trees && table->hops == hops && table->kind == kind)
+    return 0;
+  if (kind == GEN_LINK)
+    add_links(table, hops, &operations);
+  else
+    add_members(table, hops, &operations);
+  if (operations.count > 0)
+    status = commit(table, &operations, error);
+  start = rte_rdtsc();
+  for (uint32_t tree = 0; tree < trees && !status; tree++) {
+    add_tree(&operations, tree, hops, kind);
+    if (tree + 1 == trees || (tree + 1) % TREES_PER_BATCH == 0)
+      status = commit(table, &operations, error);
+  }
+  for (uint32_t tree = trees; tree < table->trees && !status; tree++) {
+    copse_operations_remove(&operations, COPSE_API_TREE_REMOVE, tree);
+    if (tree + 1 == table->trees || (tree + 1) % TREES_PER_BATCH == 0)
+      status = commit(table, &operations, error);
+  }
+  *seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
+  copse_operations_free(&operations);
+  if (status)
+    return status;
+  table->trees = trees;
+  table->hops = hops;
+  table->kind = kind;
+  return 0;
+}
