@@ -35,11 +35,11 @@ def prefer():
 class Process:
     """A child with a name, a log and lines in both directions; it is ended by its pid."""
 
-    def __init__(self, name, command, log):
+    def __init__(self, name, command, log, environment=None):
         self.name, self.log = name, log
         with open(log, "ab") as handle:
             self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=handle,
-                                          preexec_fn=prefer)
+                                          preexec_fn=prefer, env=environment)
         self.buffer = b""
 
     def say(self, line):
@@ -92,18 +92,22 @@ def eal(bench, name):
 
 
 class Peer:
-    """A device under test. `fanouts`: it makes copies; otherwise it forwards."""
+    """A device under test. `expect` is what copse-gen is to expect of its frames; `api`: it is configured by copse-gen."""
     name = expect = None
-    replicates = True
     api = False
 
     def __init__(self, bench):
         self.bench, self.process = bench, None
 
     @classmethod
-    def missing(cls, build):
+    def missing(cls):
         """Why it cannot run here, or None."""
         return None
+
+    @staticmethod
+    def equivalent(cell):
+        """What it does in the place of a cell, or None: it knows no trees, and one kind of next hop."""
+        return (cell[0], cell[1], 1, 0, "link")
 
     def command(self):
         raise NotImplementedError
@@ -120,11 +124,15 @@ class Peer:
 
 
 class Testpmd(Peer):
-    name, expect, replicates = "testpmd-io", "io", False
+    name, expect = "testpmd-io", "io"
 
     @classmethod
-    def missing(cls, build):
+    def missing(cls):
         return None if shutil.which("dpdk-testpmd") else "dpdk-testpmd is not installed"
+
+    @staticmethod
+    def equivalent(cell):
+        return (cell[0], 1, 1, 0, "link")
 
     def command(self):
         return ["dpdk-testpmd", *eal(self.bench, self.name), "--", "--forward-mode=io", "--port-topology=loop",
@@ -145,6 +153,10 @@ class Bare(Peer):
 
 class Copse(Peer):
     name, expect, api = "copse", "copse", True
+
+    @staticmethod
+    def equivalent(cell):
+        return cell
 
     def command(self):
         path = self.bench.path("dataplane.cfg")
@@ -174,13 +186,3 @@ limits = {{ labels = {trees + self.bench.members + 1}; trees = {trees}; members 
 neighbours = (
   {neighbours} );
 """
-
-
-PEERS = [Testpmd, Bare, Copse]
-# Named in every report: what the issue asks for and this bench does not run yet.
-ABSENT = {
-    "ovs-dpdk": "not part of this bench yet",
-    "mmsg-relay": "not part of this bench yet",
-    "gso-relay": "not part of this bench yet",
-    "xdp-broadcast": "not part of this bench yet",
-}

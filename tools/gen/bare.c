@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #define BURST 32
-#define COPIES_MAX 64
+#define COPIES_MAX 1024
 #define SMALL 256 /* bytes of a frame that is copied rather than shared */
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
 #define RX_DESCRIPTORS 1024
@@ -147,7 +147,7 @@ pool(const char *name, unsigned buffers, uint16_t room) {
 static void
 open_port(void) {
   const struct rte_eth_conf conf = {.txmode = {.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
-  const unsigned sending = tx_descriptors + 2 * CACHE + COPIES_MAX;
+  const unsigned sending = tx_descriptors + 2 * CACHE + COPIES_MAX + BURST;
   uint16_t rx = RX_DESCRIPTORS, tx = tx_descriptors;
 
   frames = pool("frames", RX_DESCRIPTORS + BURST + sending, RTE_MBUF_DEFAULT_DATAROOM);

@@ -4,7 +4,7 @@
 #include <rte_cycles.h>
 #include <stdlib.h>
 
-#define WARM_UP_MS 60
+#define WARM_UP_MS 40
 #define QUIET_MS 10   /* nothing came for so long: nothing is under way */
 #define DRAIN_MS 2000 /* and that is waited for at most */
 
