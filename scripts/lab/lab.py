@@ -258,6 +258,7 @@ dataplane = "{pop.api}";
 state_dir = "{pop.directory}";
 http = {{ port = {API_PORT}; operator_token = "{self.directory}/operator.token"; }};
 growth_reference_s = {self.reference_s};
+burst_us = 50000;  # a virtual machine may pause for that long
 network = {{
   pops = ( {pops} );
   links = ( {links} );
