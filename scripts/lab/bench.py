@@ -14,9 +14,11 @@ from goals import FRAMES, judge
 from network import release_hugepages, reserve_hugepages, stolen_ticks
 from ovs import OpenVSwitch
 from peers import GENERATOR_CPU, QUEUE, SAMPLE_S, START_S, Bare, BenchError, Copse, Process, Testpmd
+from relay import GsoRelay, MmsgRelay
 
-PEERS = [Testpmd, Bare, OpenVSwitch, Copse]
-ABSENT = dict.fromkeys(("mmsg-relay", "gso-relay", "xdp-broadcast"), "not part of this bench yet")
+PEERS = [Testpmd, Bare, OpenVSwitch, MmsgRelay, GsoRelay, Copse]
+DEVICES = {peer.name: peer.device for peer in PEERS}
+ABSENT = {"xdp-broadcast": "not part of this bench yet"}
 HUGEPAGES = 448
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 CHECK_RATE = 200000  # copies a second that are verified
@@ -44,7 +46,9 @@ class Session:
     """One peer and copse-gen, from start to end."""
 
     def __init__(self, bench, peer_class):
-        self.bench, self.peer = bench, peer_class(bench)
+        self.bench, self.peer, self.generator = bench, peer_class(bench), None
+        if self.peer.alone:
+            return
         command = [os.path.join(bench.build, "tools/gen/copse-gen"), "--socket", bench.path("vhost.sock"), "--cpu",
                    str(GENERATOR_CPU), "--trees", str(bench.trees)]
         if self.peer.api:
@@ -53,7 +57,8 @@ class Session:
 
     def __enter__(self):
         try:
-            self.generator.hear(START_S)
+            if self.generator:
+                self.generator.hear(START_S)
             self.peer.start()
         except BaseException:
             self.__exit__()
@@ -61,10 +66,13 @@ class Session:
         return self
 
     def __exit__(self, *_):
-        self.generator.stop()
+        if self.generator:
+            self.generator.stop()
         self.peer.stop()
 
     def sample(self, cell, sink="null", rate=0, milliseconds=None):
+        if self.peer.alone:
+            return self.peer.sample(cell)
         frame, fanout, trees, zipf, kind = cell
         self.peer.set_copies(fanout)
         self.generator.say(f"frame={frame} fanout={fanout} trees={trees} zipf={zipf} kind={kind} sink={sink} rate={rate} "
@@ -110,7 +118,7 @@ class Results:
             against = self.median(other.name, other.equivalent(cell))
             if other.name != peer and against:
                 ratio[other.name] = round(rate / against, 3)
-        return {"bench": name_of(cell), "device": "virtio_user", "peer": peer, "frame": cell[0], "fanout": cell[1],
+        return {"bench": name_of(cell), "device": DEVICES[peer], "peer": peer, "frame": cell[0], "fanout": cell[1],
                 "trees": cell[2], "workers": 1, "copies_per_s": round(rate), "min": round(min(rates)),
                 "max": round(max(rates)), "cycles_per_copy": round(found[0]["tsc_hz"] / rate, 1) if rate else None,
                 "ratio": ratio}
@@ -127,8 +135,10 @@ def name_of(cell):
     return "replicate" + ("-zipf" if cell[3] else "") + ("-peers" if cell[4] == "member" else "")
 
 
-def cells_of(peer, cells):
-    return [cell for cell in dict.fromkeys(peer.equivalent(cell) for cell in cells) if cell]
+def cells_of(peer, arguments):
+    fewer = peer.quick_fanouts if arguments.quick else None
+    cells = dict.fromkeys(peer.equivalent(cell) for cell in arguments.cells)
+    return [cell for cell in cells if cell and (not fewer or cell[1] in fewer)]
 
 
 def run(bench, peers, arguments, results):
@@ -136,9 +146,9 @@ def run(bench, peers, arguments, results):
         for peer in peers:
             before = stolen_ticks()
             with Session(bench, peer) as session:
-                for cell in cells_of(peer, arguments.cells):
+                for cell in cells_of(peer, arguments):
                     results.add(peer.name, cell, session.sample(cell))
-                    if number == 0 and peer.expect != "io" and (peer.api or cell[1] <= bench.tx_descriptors):
+                    if number == 0 and peer.expect in ("bare", "copse") and (peer.api or cell[1] <= bench.tx_descriptors):
                         results.checked[peer.name] = results.checked.get(peer.name, 0) + session.check(cell)
             after = stolen_ticks()
             steal = 100 * (after[0] - before[0]) / max(1, after[1] - before[1])
@@ -227,10 +237,10 @@ def main():
     before = reserve_hugepages(HUGEPAGES)
     if before is None:
         sys.exit(f"scripts/bench: {HUGEPAGES} hugepages of 2 MB are needed and cannot be had")
-    start = time.monotonic()
     try:
-        with open("/tmp/copse-measure.lock", "w") as lock:
+        with open("/run/lock/copse-bench.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # nobody else measures on this machine at the same time
+            start = time.monotonic()
             results = measure(arguments)
     except BenchError as error:
         sys.exit(f"scripts/bench: {error}")

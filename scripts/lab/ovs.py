@@ -24,6 +24,7 @@ def address(copy):
 
 class OpenVSwitch(Peer):
     name, expect = "ovs-dpdk", "bare"
+    quick_fanouts = (8,)
 
     def __init__(self, bench):
         super().__init__(bench)

@@ -92,9 +92,12 @@ def eal(bench, name):
 
 
 class Peer:
-    """A device under test. `expect` is what copse-gen is to expect of its frames; `api`: it is configured by copse-gen."""
+    """A device under test. `expect` is what copse-gen is to expect of its frames; `api`: it is configured by copse-gen;
+    `alone`: it has a generator of its own, and gives samples itself."""
     name = expect = None
-    api = False
+    device = "virtio_user"
+    api = alone = False
+    quick_fanouts = None  # where --quick is content with fewer
 
     def __init__(self, bench):
         self.bench, self.process = bench, None
