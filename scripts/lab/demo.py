@@ -64,9 +64,10 @@ def main():
     stolen = stolen_ticks()
     with Lab(chosen.pops, chosen.scale, chosen.peers_per_pop) as lab:
         path = chosen.file or random_file(os.path.join(lab.directory, "content"), int(chosen.size * 1e6))
+        seeds = (0, chosen.pops // 2) if chosen.pops * chosen.peers_per_pop > 2 else (0,)
         for index, pop in enumerate(lab.pops):
             for number in range(1, chosen.peers_per_pop + 1):
-                lab.peer(pop, number, seed=number == 1 and index in (0, chosen.pops // 2))
+                lab.peer(pop, number, seed=number == 1 and index in seeds)
         screen = Screen(out)
         transfer = Transfer(lab, os.path.abspath(path), lab.peers)
         transfer.start()
