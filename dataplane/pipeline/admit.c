@@ -2,7 +2,6 @@
 /* Who sent it, and may they? Nothing is written before the tag is verified, and the replay window only for packets
  * that pass every other check. */
 #include "pipeline/pipeline.h"
-#include "pipeline/tag.h"
 
 static bool
 is_handshake(const struct copse_packet *packet) {
@@ -12,6 +11,12 @@ is_handshake(const struct copse_packet *packet) {
 static bool
 is_content(const struct copse_packet *packet) {
   return packet->header->type == COPSE_DATA || packet->header->type == COPSE_PARITY;
+}
+
+/* A tree that nobody's label leads to has no packets from a parent. */
+static struct copse_replay *
+replay_of(const struct copse_forwarding *table, const struct copse_packet *packet) {
+  return packet->member != COPSE_SLOT_NONE ? &table->replays[packet->member] : &table->trees[packet->tree].replay;
 }
 
 /* Label, generation, upstream, type: one line of the table. */
@@ -34,11 +39,26 @@ look_up(const struct copse_forwarding *table, struct copse_packet *packet) {
   packet->entry = entry;
   packet->member = entry->member;
   packet->tree = __atomic_load_n(&entry->tree, __ATOMIC_RELAXED);
-  if (packet->tree != COPSE_SLOT_NONE)
-    rte_prefetch0(&table->trees[packet->tree]);
-  if (packet->member != COPSE_SLOT_NONE)
-    rte_prefetch0(&table->replays[packet->member]);
   return COPSE_PASS;
+}
+
+/* Everything of tree and sender that this stage and the next will touch. */
+static void
+prefetch_state(const struct copse_worker *worker, const struct copse_packet *packet) {
+  const struct copse_forwarding *table = worker->table;
+  const struct copse_replay *replay = replay_of(table, packet);
+
+  rte_prefetch0(&replay->highest);
+  rte_prefetch0(copse_replay_block(replay, be64toh(packet->header->sequence)));
+  if (packet->tree != COPSE_SLOT_NONE) {
+    rte_prefetch0(&table->trees[packet->tree]);
+    rte_prefetch0(&table->tree_states[packet->tree]);
+    rte_prefetch0(&worker->trees[packet->tree]);
+  }
+  if (packet->member != COPSE_SLOT_NONE) {
+    rte_prefetch0(&table->member_states[packet->member]);
+    rte_prefetch0(&worker->members[packet->member]);
+  }
 }
 
 /* The tree of a packet that has a tag of its label's key. */
@@ -48,29 +68,23 @@ find_tree(const struct copse_forwarding *table, struct copse_packet *packet, uin
 
   if (from_member && now >= __atomic_load_n(&table->member_states[packet->member].permission_until, __ATOMIC_RELAXED))
     return COPSE_DROP_NOT_PERMITTED;
-  if (packet->tree != COPSE_SLOT_NONE)
-    packet->fan_out = __atomic_load_n(&table->trees[packet->tree].fan_out, __ATOMIC_ACQUIRE);
-  else
-    packet->fan_out = NULL;
   if (from_member)
     return packet->fan_out != NULL && packet->fan_out->root ? COPSE_PASS : COPSE_DROP_NOT_SENDER;
   return packet->fan_out != NULL ? COPSE_PASS : COPSE_DROP_UNKNOWN_LABEL;
 }
 
 static enum copse_packet_drop
-authenticate(const struct copse_worker *worker, struct copse_packet *packet, uint64_t now) {
+authenticate(const struct copse_worker *worker, struct copse_packet *packet, uint64_t tag, uint64_t now) {
   const struct copse_forwarding *table = worker->table;
-  struct copse_replay *replay;
   enum copse_packet_drop drop;
 
-  if (copse_tag(packet->header, packet->entry->key) != packet->header->tag)
+  if (tag != packet->header->tag)
     return COPSE_DROP_BAD_TAG;
   if (packet->header->hop_limit == 0)
     return COPSE_DROP_HOP_LIMIT;
   if (is_content(packet) && (drop = find_tree(table, packet, now)) != COPSE_PASS)
     return drop;
-  replay = packet->member != COPSE_SLOT_NONE ? &table->replays[packet->member] : &table->trees[packet->tree].replay;
-  if (!copse_replay_accept(replay, be64toh(packet->header->sequence), worker->shared))
+  if (!copse_replay_accept(replay_of(table, packet), be64toh(packet->header->sequence), worker->shared))
     return COPSE_DROP_REPLAY;
   return COPSE_PASS;
 }
@@ -79,20 +93,40 @@ static unsigned
 look_up_all(struct copse_worker *worker, unsigned count) {
   unsigned passed = 0;
 
+  worker->batch.count = 0;
   for (unsigned i = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
     const enum copse_packet_drop drop = look_up(worker->table, packet);
-    if (unlikely(drop != COPSE_PASS))
+    if (unlikely(drop != COPSE_PASS)) {
       copse_drop_packet(worker, packet->mbuf, drop);
-    else if (i != passed++)
+      continue;
+    }
+    prefetch_state(worker, packet);
+    copse_siphash_add(&worker->batch, packet->header, packet->entry->key);
+    if (i != passed++)
       worker->packets[passed - 1] = *packet;
   }
   return passed;
 }
 
+/* The version of each packet's tree; the lines that every packet of it needs are on their way. */
 static void
-count_admitted(struct copse_worker *worker, const struct copse_packet *packet) {
-  copse_count(&worker->counters->admitted, 1);
+find_fan_outs(struct copse_worker *worker, unsigned count) {
+  for (unsigned i = 0; i < count; i++) {
+    struct copse_packet *packet = &worker->packets[i];
+    packet->fan_out = NULL;
+    if (packet->tree == COPSE_SLOT_NONE)
+      continue;
+    packet->fan_out = __atomic_load_n(&worker->table->trees[packet->tree].fan_out, __ATOMIC_ACQUIRE);
+    if (unlikely(packet->fan_out == NULL))
+      continue;
+    rte_prefetch0(packet->fan_out);
+    rte_prefetch0(&packet->fan_out->charged_edges);
+  }
+}
+
+static void
+count_sender(struct copse_worker *worker, const struct copse_packet *packet) {
   if (packet->member != COPSE_SLOT_NONE) {
     copse_count(&worker->members[packet->member].rx_packets, 1);
     copse_count(&worker->members[packet->member].rx_bytes, packet->l3_bytes);
@@ -104,9 +138,11 @@ copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count
   unsigned passed = 0;
 
   count = look_up_all(worker, count);
+  worker->tags(&worker->batch);
+  find_fan_outs(worker, count);
   for (unsigned i = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
-    enum copse_packet_drop drop = authenticate(worker, packet, now);
+    enum copse_packet_drop drop = authenticate(worker, packet, worker->batch.tag[i], now);
     if (drop == COPSE_PASS && is_handshake(packet)) {
       if ((drop = copse_handshake(worker, lane, packet, now)) == COPSE_PASS)
         continue;
@@ -115,11 +151,10 @@ copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count
       copse_drop_packet(worker, packet->mbuf, drop);
       continue;
     }
-    rte_prefetch0(packet->fan_out);
-    rte_prefetch0(packet->fan_out->hop);
-    count_admitted(worker, packet);
+    count_sender(worker, packet);
     if (i != passed++)
       worker->packets[passed - 1] = *packet;
   }
+  copse_count(&worker->counters->admitted, passed);
   return passed;
 }

@@ -3,7 +3,6 @@
  * new headers in front of its payload, which all such copies share. */
 #include "pipeline/checksum.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/tag.h"
 
 #include <rte_ip.h>
 #include <rte_udp.h>
@@ -13,98 +12,81 @@
 
 /* What the copies of one packet have in common. */
 struct content {
-  struct copse_header header[2]; /* for links, for members: the tags differ. The label is 0 */
-  uint16_t sum[2];               /* of header and payload, for IPv6 */
-  struct rte_mbuf *payload;      /* and what follows it */
+  const struct copse_header *header; /* to links, to members */
+  struct rte_mbuf *payload;          /* and what follows it */
   uint32_t payload_offset;
   uint32_t payload_bytes;
   uint16_t segments; /* of the shared payload */
   uint8_t dscp;
+  uint16_t udp_bytes;  /* network order */
+  uint16_t sum[2];     /* of header and payload, for IPv6 */
+  uint8_t ipv4[4];     /* first bytes of the header: version, DSCP, length */
+  uint32_t ipv4_extra; /* what they add to the sum of a destination's header */
 };
 
-static int
-header_of(const struct copse_copy *copy) {
-  return copy->destination->kind == COPSE_HOP_MEMBER;
+static void
+fill_content(struct content *content, const struct copse_packet *packet) {
+  const uint16_t udp_bytes = (uint16_t)(sizeof(struct rte_udp_hdr) + COPSE_HEADER_BYTES + packet->payload_bytes);
+  const uint16_t ipv4_bytes = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_ipv4_hdr) + udp_bytes));
+
+  content->header = packet->out;
+  content->payload = packet->mbuf;
+  content->payload_offset = packet->payload_offset;
+  content->payload_bytes = packet->payload_bytes;
+  content->segments = packet->mbuf->nb_segs;
+  content->dscp = packet->colour == COPSE_GREEN ? DSCP_AF11 : DSCP_AF12;
+  content->udp_bytes = rte_cpu_to_be_16(udp_bytes);
+  content->ipv4[0] = RTE_IPV4_VHL_DEF;
+  content->ipv4[1] = content->dscp;
+  memcpy(content->ipv4 + 2, &ipv4_bytes, sizeof(ipv4_bytes));
+  content->ipv4_extra = (uint32_t)ipv4_bytes + rte_cpu_to_be_16(content->dscp);
 }
 
-/* The header every copy carries, and at most two tags, whatever the number of copies. */
+/* Before the headers are taken off the packet. */
 static void
-fill_content(struct content *content, const struct copse_packet *packet, const struct copse_copy *copies,
-             uint32_t count, uint64_t sequence) {
-  const uint8_t *keys[2] = {packet->fan_out->tree_key, packet->fan_out->area_key};
-  bool needed[2] = {false, false}, ipv6 = false;
-  uint16_t payload_sum = 0;
+sum_content(struct content *content) {
+  const uint32_t payload = copse_sum(content->payload, content->payload_offset, content->payload_bytes);
 
-  for (uint32_t i = 0; i < count; i++) {
-    needed[header_of(&copies[i])] = true;
-    ipv6 |= copies[i].destination->ipv6;
-  }
-  *content = (struct content){
-    .payload = packet->mbuf,
-    .payload_offset = packet->payload_offset,
-    .payload_bytes = packet->payload_bytes,
-    .dscp = packet->colour == COPSE_GREEN ? DSCP_AF11 : DSCP_AF12,
-  };
-  if (ipv6)
-    payload_sum = copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
-  for (int i = 0; i < 2; i++) {
-    struct copse_header *header = &content->header[i];
-    if (!needed[i])
-      continue;
-    *header = *packet->header;
-    header->flags = 0;
-    header->hop_limit--;
-    header->label = 0;
-    header->sequence = htobe64(sequence);
-    header->tag = copse_tag(header, keys[i]);
-    if (ipv6)
-      content->sum[i] = __rte_raw_cksum_reduce((uint32_t)rte_raw_cksum(header, sizeof(*header)) + payload_sum);
-  }
+  for (int i = 0; i < 2; i++)
+    content->sum[i] = __rte_raw_cksum_reduce(payload + rte_raw_cksum(&content->header[i], sizeof(content->header[i])));
+}
+
+static inline void
+finish_ipv4(struct rte_ipv4_hdr *ip, const struct copse_destination *destination, const struct content *content) {
+  memcpy(ip, content->ipv4, sizeof(content->ipv4));
+  ip->hdr_checksum = (uint16_t)~__rte_raw_cksum_reduce(destination->checksum + content->ipv4_extra);
+  ((struct rte_udp_hdr *)(ip + 1))->dgram_len = content->udp_bytes;
 }
 
 static void
-finish_ipv4(struct rte_ipv4_hdr *ip, const struct copse_destination *destination, uint8_t dscp, uint16_t udp_bytes) {
-  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
-
-  ip->type_of_service = dscp;
-  ip->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + udp_bytes));
-  ip->hdr_checksum =
-    (uint16_t)~__rte_raw_cksum_reduce(destination->checksum + ip->total_length + rte_cpu_to_be_16(dscp));
-  udp->dgram_len = rte_cpu_to_be_16(udp_bytes);
-}
-
-static void
-finish_ipv6(struct rte_ipv6_hdr *ip, const struct copse_destination *destination, uint8_t dscp, uint16_t udp_bytes,
-            uint16_t sum, uint32_t label) {
+finish_ipv6(struct rte_ipv6_hdr *ip, const struct copse_copy *copy, const struct content *content) {
   struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
   uint16_t checksum;
 
-  ip->vtc_flow = rte_cpu_to_be_32(6U << 28 | (uint32_t)dscp << 20);
-  ip->payload_len = rte_cpu_to_be_16(udp_bytes);
-  udp->dgram_len = ip->payload_len;
-  checksum = (uint16_t)~__rte_raw_cksum_reduce(destination->checksum + 2U * ip->payload_len + sum + (label & 0xffff) +
-                                               (label >> 16));
+  ip->vtc_flow = rte_cpu_to_be_32(6U << 28 | (uint32_t)content->dscp << 20);
+  ip->payload_len = content->udp_bytes;
+  udp->dgram_len = content->udp_bytes;
+  checksum =
+    (uint16_t)~__rte_raw_cksum_reduce(copy->destination->checksum + 2U * content->udp_bytes +
+                                      content->sum[copy->to_member] + (copy->label & 0xffff) + (copy->label >> 16));
   udp->dgram_cksum = checksum == 0 ? 0xffff : checksum;
 }
 
 /* Everything up to the payload. Where headers are shorter than what is moved at once, the block header follows. */
-static void
+static inline void
 write_headers(uint8_t *at, const struct copse_copy *copy, const struct content *content) {
   const struct copse_destination *destination = copy->destination;
-  const int which = header_of(copy);
-  const uint16_t udp_bytes = (uint16_t)(sizeof(struct rte_udp_hdr) + COPSE_HEADER_BYTES + content->payload_bytes);
+  struct copse_header *header = (struct copse_header *)(at + destination->header_bytes);
 
   memcpy(at, destination->header, 48);
-  if (destination->ipv6)
+  if (unlikely(destination->ipv6))
     memcpy(at + 48, destination->header + 48, sizeof(destination->header) - 48);
-  struct copse_header *header = (struct copse_header *)(at + destination->header_bytes);
-  *header = content->header[which];
+  memcpy(header, &content->header[copy->to_member], sizeof(*header));
   header->label = copy->label;
-  if (destination->ipv6)
-    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), destination, content->dscp, udp_bytes,
-                content->sum[which], copy->label);
+  if (unlikely(destination->ipv6))
+    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), copy, content);
   else
-    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content->dscp, udp_bytes);
+    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content);
 }
 
 /* ---- the three techniques; each returns the frame, or null for lack of a buffer ---- */
@@ -194,7 +176,6 @@ static void
 share_payload(struct content *content, uint32_t holders) {
   struct rte_mbuf *head = content->payload;
 
-  content->segments = head->nb_segs;
   rte_pktmbuf_adj(head, (uint16_t)content->payload_offset);
   content->payload_offset = 0;
   if (head->data_len == 0 && head->next != NULL) {
@@ -214,17 +195,18 @@ lose(struct copse_worker *worker, const struct copse_packet *packet, const struc
 }
 
 /* Queues a frame, or counts the copy that is missing for lack of one; returns how many are missing. */
-static uint32_t
+static inline uint32_t
 send_copy(struct copse_worker *worker, const struct copse_packet *packet, const struct copse_copy *copy,
-          const struct content *content, struct rte_mbuf *frame) {
-  const uint32_t bytes = copy->destination->header_bytes + COPSE_HEADER_BYTES + content->payload_bytes;
+          struct rte_mbuf *frame) {
+  const uint32_t bytes = copy->destination->header_bytes + COPSE_HEADER_BYTES + packet->payload_bytes;
 
   if (unlikely(frame == NULL)) {
     lose(worker, packet, copy);
     return 1;
   }
   copse_queue(worker, copy->lane, frame,
-              (struct copse_tx_note){.tree = packet->tree,
+              (struct copse_tx_note){.sent = copy->sent,
+                                     .tree = packet->tree,
                                      .destination = copy->index,
                                      .frame_bytes = (uint16_t)bytes,
                                      .l3_bytes = (uint16_t)(bytes - copy->destination->l3_offset),
@@ -233,10 +215,11 @@ send_copy(struct copse_worker *worker, const struct copse_packet *packet, const 
 }
 
 void
-copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count, uint64_t sequence) {
+copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count) {
   struct copse_copy *copies = worker->copies, *last = &copies[count - 1];
   struct content content;
   uint32_t chains = 0, missing = 0;
+  bool ipv6 = false;
 
   if (unlikely(!copse_own(worker, packet))) {
     for (uint32_t i = 0; i < count; i++)
@@ -244,9 +227,13 @@ copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint
     rte_pktmbuf_free(packet->mbuf);
     return;
   }
-  fill_content(&content, packet, copies, count, sequence);
-  for (uint32_t i = 0; i < count; i++)
+  for (uint32_t i = 0; i < count; i++) {
     chains += copies[i].chain;
+    ipv6 |= copies[i].destination->ipv6;
+  }
+  fill_content(&content, packet);
+  if (unlikely(ipv6))
+    sum_content(&content);
   const bool in_place = (chains == 0 || count == 1) && can_rewrite(packet, last);
   if (in_place)
     chains = 0;
@@ -258,10 +245,10 @@ copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint
     struct rte_mbuf *frame = copies[i].chain ? chain_copy(&copies[i], &content) : single_copy(&copies[i], &content);
     if (unlikely(frame == NULL) && copies[i].chain)
       rte_pktmbuf_free(content.payload);
-    missing += send_copy(worker, packet, &copies[i], &content, frame);
+    missing += send_copy(worker, packet, &copies[i], frame);
   }
   if (in_place)
-    send_copy(worker, packet, last, &content, rewrite(packet->mbuf, last, &content));
+    send_copy(worker, packet, last, rewrite(packet->mbuf, last, &content));
   if (hold)
     rte_pktmbuf_free(content.payload);
   if (unlikely(missing > 0))

@@ -52,6 +52,7 @@ meter_packet(const struct copse_worker *worker, struct copse_packet *packet, uin
 unsigned
 copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
   unsigned passed = 0;
+  uint64_t due = 0;
 
   for (unsigned i = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
@@ -59,7 +60,7 @@ copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
     copse_count(&tree->packets, 1);
     copse_count(&tree->bytes, packet->l3_bytes);
     copse_count(&tree->copies_due, packet->fan_out->hops);
-    copse_count(&worker->counters->copies_due, packet->fan_out->hops);
+    due += packet->fan_out->hops;
     const enum copse_copy_drop drop = meter_packet(worker, packet, now);
     if (unlikely(drop != COPSE_COPY_DROP_COUNT)) {
       copse_drop_copies(worker, packet->tree, drop, packet->fan_out->hops);
@@ -70,5 +71,6 @@ copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
     if (i != passed++)
       worker->packets[passed - 1] = *packet;
   }
+  copse_count(&worker->counters->copies_due, due);
   return passed;
 }

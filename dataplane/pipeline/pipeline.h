@@ -7,6 +7,7 @@
 #ifndef COPSE_PIPELINE_H
 #define COPSE_PIPELINE_H
 
+#include "pipeline/siphash.h"
 #include "pipeline/worker.h"
 #include "table/layout.h"
 
@@ -14,6 +15,8 @@
 
 #define COPSE_TX_BURST 64 /* frames kept for a port before they are handed over */
 #define COPSE_STOCK 32    /* mbufs taken from a pool at once */
+
+static_assert(COPSE_SIPHASH_BATCH >= 2 * COPSE_BURST, "a burst needs two tags of each packet");
 
 /* No drop: the packet goes on. */
 #define COPSE_PASS COPSE_PACKET_DROP_COUNT
@@ -37,10 +40,13 @@ struct copse_packet {
   uint32_t member; /* slot of the sender, COPSE_SLOT_NONE for a packet from the parent */
   /* meter */
   enum copse_colour colour;
+  /* replicate */
+  struct copse_header out[2]; /* of copies to links and to members, which differ in the tag; the label is 0 */
 };
 
 /* What a frame waiting for transmission is, for the counters. */
 struct copse_tx_note {
+  uint64_t *sent;       /* where its destination's packets and then bytes are counted */
   uint32_t tree;        /* slot; COPSE_SLOT_NONE: a handshake reply */
   uint32_t destination; /* index */
   uint16_t frame_bytes;
@@ -59,6 +65,7 @@ struct copse_stock {
 struct copse_lane {
   struct copse_worker_port config;
   struct copse_stock headers, copies;
+  uint32_t whole;   /* frames up to this size are copied into one segment */
   uint32_t waiting; /* frames */
   struct rte_mbuf *frame[COPSE_TX_BURST];
   struct copse_tx_note note[COPSE_TX_BURST];
@@ -68,9 +75,11 @@ struct copse_lane {
 struct copse_copy {
   const struct copse_destination *destination;
   struct copse_lane *lane;
+  uint64_t *sent; /* as in its note */
   uint32_t index; /* of the destination */
   uint32_t label; /* network order */
   bool chain;     /* by a header in front of the shared payload */
+  bool to_member; /* which of the packet's headers */
 };
 
 struct copse_worker {
@@ -80,6 +89,7 @@ struct copse_worker {
   struct copse_tree_counters *trees;
   struct copse_link_counters *links;
   struct copse_member_counters *members;
+  copse_siphash *tags;
   bool shared;          /* other workers use the same buckets and windows */
   bool stop;            /* atomic */
   uint32_t rotation;    /* which next hop comes first; moves on when one went short */
@@ -87,7 +97,8 @@ struct copse_worker {
   uint64_t empty_polls; /* in a row */
   uint32_t sleep_us;    /* next sleep */
   struct copse_lane lane[COPSE_PORTS_MAX];
-  struct copse_lane *lane_by_port[COPSE_PORTS_MAX]; /* null: not ours */
+  struct copse_lane *lane_by_port[COPSE_PORTS_MAX]; /* null: we have no transmit queue there */
+  struct copse_siphash_batch batch;                 /* scratch */
   struct copse_packet packets[COPSE_BURST];
   struct copse_copy *copies; /* scratch, limits.fan_out of them */
 };
@@ -103,15 +114,22 @@ unsigned copse_meter(struct copse_worker *worker, unsigned count, uint64_t now);
 /* replicate.c: chooses the next hops that get a copy, and makes the copies. */
 void copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now);
 /* copy.c: makes `count` copies of worker->copies and queues them; the packet's mbuf is gone afterwards. */
-void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count, uint64_t sequence);
-/* transmit.c: queues a frame, and hands a lane's frames over. */
-void copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbuf *frame,
-                 struct copse_tx_note note);
+void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count);
+/* transmit.c: hands a lane's frames over. */
 void copse_transmit(struct copse_worker *worker, struct copse_lane *lane);
 
 /* handshake.c: answers an authenticated HELLO or RESPONSE. Returns COPSE_PASS when a reply is queued, else why not. */
 enum copse_packet_drop copse_handshake(struct copse_worker *worker, struct copse_lane *lane,
                                        struct copse_packet *packet, uint64_t now);
+
+/* Queues a frame. */
+static inline void
+copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbuf *frame, struct copse_tx_note note) {
+  if (unlikely(lane->waiting == COPSE_TX_BURST))
+    copse_transmit(worker, lane);
+  lane->frame[lane->waiting] = frame;
+  lane->note[lane->waiting++] = note;
+}
 
 /* Counts and frees a packet that goes no further. */
 static inline void

@@ -2,93 +2,9 @@
 /* Which next hops get a copy. Buckets are asked last, so that no tokens are spent on copies that are not sent. */
 #include "pipeline/pipeline.h"
 
-#include <rte_ip.h>
-#include <rte_udp.h>
+#define PREFETCH_HOPS 8 /* of the next packet; those behind follow a stream the processor sees */
 
-/* Of a copy at layer 3. */
-static uint32_t
-copy_bytes(const struct copse_destination *destination, const struct copse_packet *packet) {
-  return (destination->ipv6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)) + sizeof(struct rte_udp_hdr) +
-         COPSE_HEADER_BYTES + packet->payload_bytes;
-}
-
-static bool
-wanted(const struct copse_forwarding *table, const struct copse_hop *hop, bool is_link, uint32_t block) {
-  const struct copse_interest *interest =
-    is_link ? hop->interest : __atomic_load_n(&table->egress[hop->destination].interest, __ATOMIC_ACQUIRE);
-
-  return copse_interest_wants(interest, block);
-}
-
-/* Returns COPSE_COPY_DROP_COUNT if the hop gets a copy, described in `copy`. */
-static enum copse_copy_drop
-choose(const struct copse_worker *worker, const struct copse_packet *packet, uint32_t number, uint32_t block,
-       uint64_t now, struct copse_copy *copy) {
-  const struct copse_forwarding *table = worker->table;
-  const struct copse_hop *hop = &packet->fan_out->hop[number];
-  const bool is_link = number < packet->fan_out->links;
-  const uint32_t member = hop->destination - table->limits.links;
-  const struct copse_destination *destination;
-  struct copse_lane *lane;
-
-  /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
-  destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
-  if (!wanted(table, hop, is_link, block))
-    return COPSE_DROP_NOT_WANTED;
-  if (!is_link && member == packet->member)
-    return COPSE_DROP_OWN_PACKET;
-  if (!is_link && now >= __atomic_load_n(&table->member_states[member].permission_until, __ATOMIC_RELAXED))
-    return COPSE_DROP_UNPROVEN;
-  if (destination == NULL || destination->port == COPSE_PORT_NONE)
-    return COPSE_DROP_NO_NEIGHBOUR;
-  const uint32_t bytes = copy_bytes(destination, packet);
-  if (bytes > destination->mtu)
-    return COPSE_DROP_TOO_BIG;
-  lane = worker->lane_by_port[destination->port];
-  if (lane == NULL || lane->config.tx_queue == COPSE_QUEUE_NONE)
-    return COPSE_DROP_TX_FULL;
-  /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
-  const uint64_t depth =
-    is_link && packet->colour == COPSE_YELLOW ? destination->rate.depth / 2 : destination->rate.depth;
-  if (!copse_bucket_take(&table->egress[hop->destination].bucket, &destination->rate, now, bytes, depth,
-                         worker->shared))
-    return is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE;
-  *copy = (struct copse_copy){
-    .destination = destination,
-    .lane = lane,
-    .index = hop->destination,
-    .label = hop->label,
-    .chain = lane->config.technique.chain && packet->payload_bytes > 0 &&
-             destination->l3_offset + bytes > lane->config.technique.copy_below,
-  };
-  return COPSE_COPY_DROP_COUNT;
-}
-
-static void
-drop_copy(struct copse_worker *worker, const struct copse_packet *packet, uint32_t number,
-          enum copse_copy_drop reason) {
-  const uint32_t destination = packet->fan_out->hop[number].destination;
-
-  if (reason == COPSE_DROP_NOT_WANTED) /* suppressed, not lost */
-    copse_drop_copies(worker, packet->tree, reason, 1);
-  else
-    copse_drop_copy(worker, packet->tree, destination, packet->colour == COPSE_YELLOW, reason);
-}
-
-static uint32_t
-choose_all(struct copse_worker *worker, const struct copse_packet *packet, uint64_t now) {
-  const uint32_t hops = packet->fan_out->hops, block = be32toh(packet->header->block);
-  uint32_t number = worker->rotation != 0 && hops > 0 ? worker->rotation % hops : 0, chosen = 0;
-
-  for (uint32_t i = 0; i < hops; i++, number = number + 1 == hops ? 0 : number + 1) {
-    const enum copse_copy_drop drop = choose(worker, packet, number, block, now, &worker->copies[chosen]);
-    if (drop == COPSE_COPY_DROP_COUNT)
-      chosen++;
-    else
-      drop_copy(worker, packet, number, drop);
-  }
-  return chosen;
-}
+/* ---- what all copies of a packet carry: the tags of the whole burst side by side ---- */
 
 /* The root numbers the packets of its tree anew, whoever sent them. */
 static uint64_t
@@ -104,14 +20,157 @@ sequence_of(const struct copse_worker *worker, const struct copse_packet *packet
   return sequence;
 }
 
-void
-copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now) {
+static void
+fill_headers(struct copse_worker *worker, unsigned count) {
+  struct copse_siphash_batch *batch = &worker->batch;
+
+  batch->count = 0;
   for (unsigned i = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
-    const uint32_t chosen = choose_all(worker, packet, now);
-    if (chosen == 0)
-      rte_pktmbuf_free(packet->mbuf);
+    const struct copse_fan_out *fan_out = packet->fan_out;
+    struct copse_header header = *packet->header;
+    header.flags = 0;
+    header.hop_limit--;
+    header.label = 0;
+    header.sequence = fan_out->hops > 0 ? htobe64(sequence_of(worker, packet)) : 0;
+    packet->out[0] = packet->out[1] = header;
+    if (fan_out->links > 0)
+      copse_siphash_add(batch, &header, fan_out->tree_key);
+    if (fan_out->links < fan_out->hops)
+      copse_siphash_add(batch, &header, fan_out->area_key);
+  }
+  worker->tags(batch);
+  for (unsigned i = 0, at = 0; i < count; i++) {
+    struct copse_packet *packet = &worker->packets[i];
+    if (packet->fan_out->links > 0)
+      packet->out[0].tag = batch->tag[at++];
+    if (packet->fan_out->links < packet->fan_out->hops)
+      packet->out[1].tag = batch->tag[at++];
+  }
+}
+
+/* ---- choice ---- */
+
+/* Returns COPSE_COPY_DROP_COUNT if the hop gets a copy, described in `copy`. */
+static inline enum copse_copy_drop
+choose(const struct copse_worker *worker, const struct copse_packet *packet, uint32_t number, uint32_t block,
+       uint64_t now, struct copse_copy *copy) {
+  const struct copse_forwarding *table = worker->table;
+  const struct copse_hop *hop = &packet->fan_out->hop[number];
+  const bool is_link = number < packet->fan_out->links;
+  const uint32_t member = hop->destination - table->limits.links;
+  struct copse_egress *egress = &table->egress[hop->destination];
+  const struct copse_destination *destination;
+  struct copse_lane *lane;
+
+  /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
+  destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
+  if (!copse_interest_wants(is_link ? hop->interest : __atomic_load_n(&egress->interest, __ATOMIC_ACQUIRE), block))
+    return COPSE_DROP_NOT_WANTED;
+  if (!is_link && member == packet->member)
+    return COPSE_DROP_OWN_PACKET;
+  if (!is_link && now >= __atomic_load_n(&table->member_states[member].permission_until, __ATOMIC_RELAXED))
+    return COPSE_DROP_UNPROVEN;
+  if (destination == NULL || destination->port == COPSE_PORT_NONE)
+    return COPSE_DROP_NO_NEIGHBOUR;
+  const uint32_t frame_bytes = destination->header_bytes + COPSE_HEADER_BYTES + packet->payload_bytes;
+  const uint32_t bytes = frame_bytes - destination->l3_offset;
+  if (bytes > destination->mtu)
+    return COPSE_DROP_TOO_BIG;
+  lane = worker->lane_by_port[destination->port];
+  if (lane == NULL)
+    return COPSE_DROP_TX_FULL;
+  /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
+  const uint64_t depth =
+    is_link && packet->colour == COPSE_YELLOW ? destination->rate.depth / 2 : destination->rate.depth;
+  if (!copse_bucket_take(&egress->bucket, &destination->rate, now, bytes, depth, worker->shared))
+    return is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE;
+  *copy = (struct copse_copy){
+    .destination = destination,
+    .lane = lane,
+    .sent = is_link ? &worker->links[hop->destination].packets : &worker->members[member].tx_packets,
+    .index = hop->destination,
+    .label = hop->label,
+    .chain = frame_bytes > lane->whole,
+    .to_member = !is_link,
+  };
+  return COPSE_COPY_DROP_COUNT;
+}
+
+static void
+drop_copy(struct copse_worker *worker, const struct copse_packet *packet, uint32_t number,
+          enum copse_copy_drop reason) {
+  const uint32_t destination = packet->fan_out->hop[number].destination;
+
+  if (reason == COPSE_DROP_NOT_WANTED) /* suppressed, not lost */
+    copse_drop_copies(worker, packet->tree, reason, 1);
+  else
+    copse_drop_copy(worker, packet->tree, destination, packet->colour == COPSE_YELLOW, reason);
+}
+
+/* Hops [from, to), behind `chosen` copies; returns how many there are then. */
+static uint32_t
+choose_hops(struct copse_worker *worker, const struct copse_packet *packet, uint32_t from, uint32_t to, uint32_t chosen,
+            uint64_t now) {
+  const uint32_t block = be32toh(packet->header->block);
+
+  for (uint32_t number = from; number < to; number++) {
+    const enum copse_copy_drop drop = choose(worker, packet, number, block, now, &worker->copies[chosen]);
+    if (likely(drop == COPSE_COPY_DROP_COUNT))
+      chosen++;
     else
-      copse_make_copies(worker, packet, chosen, sequence_of(worker, packet));
+      drop_copy(worker, packet, number, drop);
+  }
+  return chosen;
+}
+
+/* ---- of the burst ---- */
+
+/* Destinations of a packet that comes soon, but where the packet before it has them already. */
+static void
+prefetch_slots(const struct copse_worker *worker, const struct copse_packet *packet) {
+  const struct copse_forwarding *table = worker->table;
+  const uint32_t hops = RTE_MIN(packet->fan_out->hops, (uint32_t)PREFETCH_HOPS);
+
+  for (uint32_t i = 0; i < hops; i++) {
+    const uint32_t index = packet->fan_out->hop[i].destination;
+    rte_prefetch0(&table->destinations[index]);
+    rte_prefetch0(&table->egress[index]);
+  }
+}
+
+static void
+prefetch_destinations(const struct copse_worker *worker, const struct copse_packet *packet) {
+  const struct copse_forwarding *table = worker->table;
+  const uint32_t hops = RTE_MIN(packet->fan_out->hops, (uint32_t)PREFETCH_HOPS);
+
+  for (uint32_t i = 0; i < hops; i++) {
+    const uint32_t index = packet->fan_out->hop[i].destination;
+    const struct copse_destination *destination =
+      __atomic_load_n(&table->destinations[index].published, __ATOMIC_RELAXED);
+    rte_prefetch0(destination);
+    rte_prefetch0((const uint8_t *)destination + RTE_CACHE_LINE_SIZE);
+  }
+}
+
+void
+copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now) {
+  struct copse_packet *packets = worker->packets;
+
+  fill_headers(worker, count);
+  for (unsigned i = 1; i < count; i++)
+    if (packets[i].fan_out != packets[i - 1].fan_out)
+      prefetch_slots(worker, &packets[i]);
+  for (unsigned i = 0; i < count; i++) {
+    if (i + 1 < count && packets[i + 1].fan_out != packets[i].fan_out)
+      prefetch_destinations(worker, &packets[i + 1]);
+    const uint32_t hops = packets[i].fan_out->hops;
+    const uint32_t start = worker->rotation != 0 && hops > 0 ? worker->rotation % hops : 0;
+    uint32_t chosen = choose_hops(worker, &packets[i], start, hops, 0, now);
+    chosen = choose_hops(worker, &packets[i], 0, start, chosen, now);
+    if (chosen == 0)
+      rte_pktmbuf_free(packets[i].mbuf);
+    else
+      copse_make_copies(worker, &packets[i], chosen);
   }
 }

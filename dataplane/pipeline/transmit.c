@@ -4,25 +4,29 @@
 
 #include <rte_ethdev.h>
 
+/* The frames of a packet stand beside each other, so that a tree is counted in one go. */
 static void
-count_sent(struct copse_worker *worker, const struct copse_tx_note *note) {
-  const uint32_t links = worker->table->limits.links;
+count_sent(struct copse_worker *worker, const struct copse_tx_note *notes, uint32_t count) {
+  uint64_t bytes = 0, handshakes = 0;
 
-  copse_count(&worker->counters->tx_packets, 1);
-  copse_count(&worker->counters->tx_bytes, note->frame_bytes);
-  if (note->tree == COPSE_SLOT_NONE) {
-    copse_count(&worker->counters->handshakes, 1);
-    return;
+  for (uint32_t i = 0; i < count;) {
+    const uint32_t tree = notes[i].tree, first = i;
+    for (; i < count && notes[i].tree == tree; i++) {
+      bytes += notes[i].frame_bytes;
+      if (unlikely(tree == COPSE_SLOT_NONE))
+        continue;
+      copse_count(&notes[i].sent[0], 1);
+      copse_count(&notes[i].sent[1], notes[i].l3_bytes);
+    }
+    if (unlikely(tree == COPSE_SLOT_NONE))
+      handshakes += i - first;
+    else
+      copse_count(&worker->trees[tree].copies_sent, i - first);
   }
-  copse_count(&worker->counters->copies_sent, 1);
-  copse_count(&worker->trees[note->tree].copies_sent, 1);
-  if (note->destination < links) {
-    copse_count(&worker->links[note->destination].packets, 1);
-    copse_count(&worker->links[note->destination].bytes, note->l3_bytes);
-  } else {
-    copse_count(&worker->members[note->destination - links].tx_packets, 1);
-    copse_count(&worker->members[note->destination - links].tx_bytes, note->l3_bytes);
-  }
+  copse_count(&worker->counters->tx_packets, count);
+  copse_count(&worker->counters->tx_bytes, bytes);
+  copse_count(&worker->counters->handshakes, handshakes);
+  copse_count(&worker->counters->copies_sent, count - handshakes);
 }
 
 static void
@@ -42,19 +46,10 @@ copse_transmit(struct copse_worker *worker, struct copse_lane *lane) {
 
   lane->waiting = 0;
   sent = rte_eth_tx_burst(lane->config.port, lane->config.tx_queue, lane->frame, (uint16_t)waiting);
-  for (uint32_t i = 0; i < sent; i++)
-    count_sent(worker, &lane->note[i]);
+  count_sent(worker, lane->note, sent);
   if (likely(sent == waiting))
     return;
   worker->rotation++;
   for (uint32_t i = sent; i < waiting; i++)
     drop_unsent(worker, lane->frame[i], &lane->note[i]);
-}
-
-void
-copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbuf *frame, struct copse_tx_note note) {
-  if (lane->waiting == COPSE_TX_BURST)
-    copse_transmit(worker, lane);
-  lane->frame[lane->waiting] = frame;
-  lane->note[lane->waiting++] = note;
 }

@@ -6,6 +6,8 @@
 #include <rte_ethdev.h>
 #include <stdlib.h>
 
+#define BARE_FRAME_MAX (COPSE_LINK_HEADERS_MAX + COPSE_HEADER_BYTES)
+
 static bool
 valid_config(const struct copse_worker_config *config) {
   uint32_t seen = 0;
@@ -37,12 +39,17 @@ set_up(struct copse_worker *worker, const struct copse_worker_config *config) {
   worker->shared = table->shared;
   worker->permission = config->permission_s * table->tsc_hz;
   worker->sleep_us = 1;
+  worker->tags = copse_siphash_choose();
   for (uint32_t i = 0; i < config->ports; i++) {
     struct copse_lane *lane = &worker->lane[i];
     lane->config = config->port[i];
     lane->headers.pool = lane->config.technique.header;
     lane->copies.pool = lane->config.technique.copy;
-    worker->lane_by_port[lane->config.port] = lane;
+    /* A frame without payload has nothing to share. */
+    lane->whole =
+      lane->config.technique.chain ? RTE_MAX(lane->config.technique.copy_below, BARE_FRAME_MAX) : UINT32_MAX;
+    if (lane->config.tx_queue != COPSE_QUEUE_NONE)
+      worker->lane_by_port[lane->config.port] = lane;
   }
 }
 

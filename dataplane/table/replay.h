@@ -20,6 +20,12 @@ struct copse_replay {
   uint64_t block[COPSE_REPLAY_BLOCKS]; /* low half: bits of 32 sequence numbers; high half: which 32 */
 };
 
+/* Where `sequence` is remembered. */
+static inline const uint64_t *
+copse_replay_block(const struct copse_replay *replay, uint64_t sequence) {
+  return &replay->block[(sequence >> 5) % COPSE_REPLAY_BLOCKS];
+}
+
 /* Whether `sequence` is new; remembers it if so. `shared`: other workers use the same window. */
 static inline bool
 copse_replay_accept(struct copse_replay *replay, uint64_t sequence, bool shared) {
