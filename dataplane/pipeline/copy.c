@@ -89,32 +89,25 @@ write_headers(uint8_t *at, const struct copse_copy *copy, const struct content *
     finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content);
 }
 
-/* ---- the three techniques; each returns the frame, or null for lack of a buffer ---- */
+/* ---- the three techniques ---- */
 
-static struct rte_mbuf *
-take(struct copse_stock *stock) {
-  if (stock->length == 0) {
-    if (rte_pktmbuf_alloc_bulk(stock->pool, stock->mbuf, COPSE_STOCK) != 0)
-      return rte_pktmbuf_alloc(stock->pool);
-    stock->length = COPSE_STOCK;
-  }
-  return stock->mbuf[--stock->length];
+/* All that an mbuf fresh from its pool (one reference, one segment) needs to become a frame. */
+static inline void
+fill_mbuf(struct rte_mbuf *frame, uint32_t data_bytes, uint32_t frame_bytes) {
+  frame->data_off = RTE_PKTMBUF_HEADROOM;
+  frame->data_len = (uint16_t)data_bytes;
+  frame->pkt_len = frame_bytes;
+  frame->ol_flags = 0;
+  frame->tx_offload = 0;
 }
 
 /* Takes over one reference to the payload. */
-static struct rte_mbuf *
-chain_copy(const struct copse_copy *copy, const struct content *content) {
-  const uint16_t bytes = copy->destination->header_bytes + COPSE_HEADER_BYTES;
-  struct rte_mbuf *frame = take(&copy->lane->headers);
-
-  if (unlikely(frame == NULL))
-    return NULL;
-  write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
-  frame->data_len = bytes;
-  frame->pkt_len = bytes + content->payload_bytes;
+static inline void
+chain_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
+  fill_mbuf(frame, copy->frame_bytes - content->payload_bytes, copy->frame_bytes);
   frame->nb_segs = content->segments + 1;
   frame->next = content->payload;
-  return frame;
+  write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
 }
 
 static void
@@ -130,23 +123,12 @@ copy_payload(uint8_t *to, const struct content *content) {
   }
 }
 
-static struct rte_mbuf *
-single_copy(const struct copse_copy *copy, const struct content *content) {
-  const uint32_t headers = copy->destination->header_bytes + COPSE_HEADER_BYTES;
-  const uint32_t bytes = headers + content->payload_bytes;
-  struct rte_mbuf *frame = take(&copy->lane->copies);
-
-  if (unlikely(frame == NULL))
-    return NULL;
-  if (unlikely(bytes > rte_pktmbuf_tailroom(frame))) {
-    rte_pktmbuf_free(frame);
-    return NULL;
-  }
-  write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
-  copy_payload(rte_pktmbuf_mtod_offset(frame, uint8_t *, headers), content);
-  frame->data_len = (uint16_t)bytes;
-  frame->pkt_len = bytes;
-  return frame;
+static inline void
+single_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
+  fill_mbuf(frame, copy->frame_bytes, copy->frame_bytes);
+  uint8_t *at = rte_pktmbuf_mtod(frame, uint8_t *);
+  write_headers(at, copy, content);
+  copy_payload(at + copy->frame_bytes - content->payload_bytes, content);
 }
 
 static bool
@@ -157,16 +139,15 @@ can_rewrite(const struct copse_packet *packet, const struct copse_copy *copy) {
          rte_pktmbuf_headroom(mbuf) + packet->payload_offset >= copy->destination->header_bytes + COPSE_HEADER_BYTES;
 }
 
-static struct rte_mbuf *
+static void
 rewrite(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
-  const uint32_t headers = copy->destination->header_bytes + COPSE_HEADER_BYTES;
+  const uint32_t headers = copy->frame_bytes - content->payload_bytes;
 
   frame->data_off = (uint16_t)(frame->data_off + content->payload_offset - headers);
   frame->data_len = (uint16_t)(frame->data_len - content->payload_offset + headers);
-  frame->pkt_len = frame->pkt_len - content->payload_offset + headers;
+  frame->pkt_len = copy->frame_bytes;
   frame->ol_flags = 0;
   write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
-  return frame;
 }
 
 /* ---- all copies of a packet ---- */
@@ -194,31 +175,76 @@ lose(struct copse_worker *worker, const struct copse_packet *packet, const struc
   copse_drop_copy(worker, packet->tree, copy->index, packet->colour == COPSE_YELLOW, COPSE_DROP_NO_BUFFER);
 }
 
-/* Queues a frame, or counts the copy that is missing for lack of one; returns how many are missing. */
-static inline uint32_t
-send_copy(struct copse_worker *worker, const struct copse_packet *packet, const struct copse_copy *copy,
-          struct rte_mbuf *frame) {
-  const uint32_t bytes = copy->destination->header_bytes + COPSE_HEADER_BYTES + packet->payload_bytes;
+static inline struct copse_tx_note
+note_of(const struct copse_packet *packet, const struct copse_copy *copy) {
+  return (struct copse_tx_note){.sent = copy->sent,
+                                .tree = packet->tree,
+                                .destination = copy->index,
+                                .frame_bytes = copy->frame_bytes,
+                                .l3_bytes = copy->l3_bytes,
+                                .yellow = packet->colour == COPSE_YELLOW};
+}
 
-  if (unlikely(frame == NULL)) {
-    lose(worker, packet, copy);
-    return 1;
+/* Takes `count` mbufs, or else as many as there are; returns how many. */
+static uint32_t
+take(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint32_t count) {
+  uint32_t taken = 0;
+
+  if (likely(rte_mempool_get_bulk(pool, (void **)mbufs, count) == 0))
+    return count;
+  while (taken < count && rte_mempool_get(pool, (void **)&mbufs[taken]) == 0)
+    taken++;
+  return taken;
+}
+
+/* How many copies from the first on are for one lane and made in one way. */
+static uint32_t
+run_of(const struct copse_copy *copies, uint32_t count) {
+  uint32_t run = 1;
+
+  while (run < count && copies[run].lane == copies->lane && copies[run].chain == copies->chain)
+    run++;
+  return run;
+}
+
+/* Makes copies of a run where its lane keeps them, or counts those that there is no buffer for. Returns how many it
+ * has dealt with. */
+static uint32_t
+send_run(struct copse_worker *worker, const struct copse_packet *packet, const struct copse_copy *copies,
+         uint32_t count, const struct content *content) {
+  struct copse_lane *lane = copies->lane;
+  const bool chain = copies->chain;
+
+  if (unlikely(lane->waiting == COPSE_TX_BURST))
+    copse_transmit(worker, lane);
+  count = RTE_MIN(count, COPSE_TX_BURST - lane->waiting);
+  struct rte_mbuf **frames = &lane->frame[lane->waiting];
+  struct copse_tx_note *notes = &lane->note[lane->waiting];
+  const uint32_t taken = take(chain ? lane->config.technique.header : lane->config.technique.copy, frames, count);
+  for (uint32_t i = 0; i < taken; i++) {
+    if (chain)
+      chain_copy(frames[i], &copies[i], content);
+    else
+      single_copy(frames[i], &copies[i], content);
+    notes[i] = note_of(packet, &copies[i]);
   }
-  copse_queue(worker, copy->lane, frame,
-              (struct copse_tx_note){.sent = copy->sent,
-                                     .tree = packet->tree,
-                                     .destination = copy->index,
-                                     .frame_bytes = (uint16_t)bytes,
-                                     .l3_bytes = (uint16_t)(bytes - copy->destination->l3_offset),
-                                     .yellow = packet->colour == COPSE_YELLOW});
-  return 0;
+  lane->waiting += taken;
+  if (likely(taken == count))
+    return count;
+  worker->rotation++;
+  for (uint32_t i = taken; i < count; i++) {
+    lose(worker, packet, &copies[i]);
+    if (chain)
+      rte_pktmbuf_free(content->payload);
+  }
+  return count;
 }
 
 void
 copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count) {
   struct copse_copy *copies = worker->copies, *last = &copies[count - 1];
   struct content content;
-  uint32_t chains = 0, missing = 0;
+  uint32_t chains = 0;
   bool ipv6 = false;
 
   if (unlikely(!copse_own(worker, packet))) {
@@ -241,16 +267,12 @@ copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint
   const bool hold = !in_place && chains < count;
   if (chains > 0)
     share_payload(&content, chains + hold);
-  for (uint32_t i = 0; i < count - in_place; i++) {
-    struct rte_mbuf *frame = copies[i].chain ? chain_copy(&copies[i], &content) : single_copy(&copies[i], &content);
-    if (unlikely(frame == NULL) && copies[i].chain)
-      rte_pktmbuf_free(content.payload);
-    missing += send_copy(worker, packet, &copies[i], frame);
+  for (uint32_t i = 0; i < count - in_place;)
+    i += send_run(worker, packet, &copies[i], run_of(&copies[i], count - in_place - i), &content);
+  if (in_place) {
+    rewrite(packet->mbuf, last, &content);
+    copse_queue(worker, last->lane, packet->mbuf, note_of(packet, last));
   }
-  if (in_place)
-    send_copy(worker, packet, last, rewrite(packet->mbuf, last, &content));
   if (hold)
     rte_pktmbuf_free(content.payload);
-  if (unlikely(missing > 0))
-    worker->rotation++;
 }

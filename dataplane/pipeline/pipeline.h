@@ -14,7 +14,6 @@
 #include <rte_mbuf.h>
 
 #define COPSE_TX_BURST 64 /* frames kept for a port before they are handed over */
-#define COPSE_STOCK 32    /* mbufs taken from a pool at once */
 
 static_assert(COPSE_SIPHASH_BATCH >= 2 * COPSE_BURST, "a burst needs two tags of each packet");
 
@@ -54,18 +53,11 @@ struct copse_tx_note {
   bool yellow;
 };
 
-/* Mbufs taken from a pool in advance. */
-struct copse_stock {
-  struct rte_mempool *pool;
-  uint32_t length;
-  struct rte_mbuf *mbuf[COPSE_STOCK];
-};
-
 /* A port as one worker uses it. */
 struct copse_lane {
   struct copse_worker_port config;
-  struct copse_stock headers, copies;
   uint32_t whole;   /* frames up to this size are copied into one segment */
+  uint32_t largest; /* frame for which there are buffers */
   uint32_t waiting; /* frames */
   struct rte_mbuf *frame[COPSE_TX_BURST];
   struct copse_tx_note note[COPSE_TX_BURST];
@@ -78,6 +70,8 @@ struct copse_copy {
   uint64_t *sent; /* as in its note */
   uint32_t index; /* of the destination */
   uint32_t label; /* network order */
+  uint16_t frame_bytes;
+  uint16_t l3_bytes;
   bool chain;     /* by a header in front of the shared payload */
   bool to_member; /* which of the packet's headers */
 };

@@ -22,8 +22,7 @@ frame_room(const struct copse_pools_config *config) {
 
 struct copse_pools_need
 copse_pools_need(const struct copse_pools_config *config) {
-  const uint32_t sending =
-    config->workers * (config->ports * (config->tx_descriptors + COPSE_TX_BURST + COPSE_STOCK) + CACHE_HELD);
+  const uint32_t sending = config->workers * (config->ports * (config->tx_descriptors + COPSE_TX_BURST) + CACHE_HELD);
   const uint32_t receiving =
     config->ports * config->rx_queues * config->rx_descriptors + config->workers * (COPSE_BURST + CACHE_HELD);
   struct copse_pools_need need = {.receive = receiving + sending, .header = sending, .copy = sending};

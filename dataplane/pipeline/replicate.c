@@ -80,6 +80,8 @@ choose(const struct copse_worker *worker, const struct copse_packet *packet, uin
   lane = worker->lane_by_port[destination->port];
   if (lane == NULL)
     return COPSE_DROP_TX_FULL;
+  if (frame_bytes > lane->largest)
+    return COPSE_DROP_NO_BUFFER;
   /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
   const uint64_t depth =
     is_link && packet->colour == COPSE_YELLOW ? destination->rate.depth / 2 : destination->rate.depth;
@@ -91,6 +93,8 @@ choose(const struct copse_worker *worker, const struct copse_packet *packet, uin
     .sent = is_link ? &worker->links[hop->destination].packets : &worker->members[member].tx_packets,
     .index = hop->destination,
     .label = hop->label,
+    .frame_bytes = (uint16_t)frame_bytes,
+    .l3_bytes = (uint16_t)bytes,
     .chain = frame_bytes > lane->whole,
     .to_member = !is_link,
   };

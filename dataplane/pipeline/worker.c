@@ -9,6 +9,12 @@
 #define BARE_FRAME_MAX (COPSE_LINK_HEADERS_MAX + COPSE_HEADER_BYTES)
 
 static bool
+holds_whole(const struct copse_technique *technique) {
+  return RTE_PKTMBUF_HEADROOM + RTE_MAX(technique->copy_below, BARE_FRAME_MAX) <=
+         rte_pktmbuf_data_room_size(technique->copy);
+}
+
+static bool
 valid_config(const struct copse_worker_config *config) {
   uint32_t seen = 0;
 
@@ -19,7 +25,7 @@ valid_config(const struct copse_worker_config *config) {
   for (uint32_t i = 0; i < config->ports; i++) {
     const struct copse_worker_port *port = &config->port[i];
     if (port->port >= COPSE_PORTS_MAX || seen & 1U << port->port || port->technique.copy == NULL ||
-        (port->technique.chain && port->technique.header == NULL))
+        (port->technique.chain && (port->technique.header == NULL || !holds_whole(&port->technique))))
       return false;
     seen |= 1U << port->port;
   }
@@ -43,11 +49,11 @@ set_up(struct copse_worker *worker, const struct copse_worker_config *config) {
   for (uint32_t i = 0; i < config->ports; i++) {
     struct copse_lane *lane = &worker->lane[i];
     lane->config = config->port[i];
-    lane->headers.pool = lane->config.technique.header;
-    lane->copies.pool = lane->config.technique.copy;
+    const struct copse_technique *technique = &lane->config.technique;
+    const uint32_t room = rte_pktmbuf_data_room_size(technique->copy) - RTE_PKTMBUF_HEADROOM;
     /* A frame without payload has nothing to share. */
-    lane->whole =
-      lane->config.technique.chain ? RTE_MAX(lane->config.technique.copy_below, BARE_FRAME_MAX) : UINT32_MAX;
+    lane->whole = technique->chain ? RTE_MAX(technique->copy_below, BARE_FRAME_MAX) : room;
+    lane->largest = technique->chain ? UINT32_MAX : room;
     if (lane->config.tx_queue != COPSE_QUEUE_NONE)
       worker->lane_by_port[lane->config.port] = lane;
   }
@@ -77,11 +83,6 @@ copse_worker_create(const struct copse_worker_config *config) {
 
 void
 copse_worker_destroy(struct copse_worker *worker) {
-  for (uint32_t i = 0; i < worker->config.ports; i++) {
-    struct copse_lane *lane = &worker->lane[i];
-    rte_pktmbuf_free_bulk(lane->headers.mbuf, lane->headers.length);
-    rte_pktmbuf_free_bulk(lane->copies.mbuf, lane->copies.length);
-  }
   rte_rcu_qsbr_thread_unregister(worker->table->rcu, worker->config.worker);
   free(worker->copies);
   free(worker);

@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#define STOCK 32     /* buffers taken at once */
 #define ADDRESSES 42 /* Ethernet, IPv4, UDP */
 
 struct target {
@@ -51,11 +52,11 @@ rewrite(const struct bench *bench, struct rte_mbuf *packet, uint32_t number, uin
 
 static void
 copy(const struct bench *bench, struct rte_mbuf *packet, uint32_t fan_out, uint64_t now) {
-  struct rte_mbuf *frames[COPSE_STOCK];
+  struct rte_mbuf *frames[STOCK];
   const uint16_t bytes = packet->data_len;
 
   for (uint32_t done = 0; done < fan_out - 1;) {
-    const uint32_t count = RTE_MIN(fan_out - 1 - done, (uint32_t)COPSE_STOCK);
+    const uint32_t count = RTE_MIN(fan_out - 1 - done, (uint32_t)STOCK);
     if (rte_pktmbuf_alloc_bulk(bench->pools.copy, frames, count) != 0)
       break;
     for (uint32_t i = 0; i < count; i++, done++) {
@@ -72,13 +73,13 @@ copy(const struct bench *bench, struct rte_mbuf *packet, uint32_t fan_out, uint6
 
 static void
 share(const struct bench *bench, struct rte_mbuf *packet, uint32_t fan_out, uint64_t now) {
-  struct rte_mbuf *frames[COPSE_STOCK];
+  struct rte_mbuf *frames[STOCK];
   const uint16_t bytes = packet->data_len;
 
   rte_pktmbuf_adj(packet, ADDRESSES);
   rte_pktmbuf_refcnt_update(packet, (int16_t)(fan_out - 1));
   for (uint32_t done = 0; done < fan_out;) {
-    const uint32_t count = RTE_MIN(fan_out - done, (uint32_t)COPSE_STOCK);
+    const uint32_t count = RTE_MIN(fan_out - done, (uint32_t)STOCK);
     if (rte_pktmbuf_alloc_bulk(bench->pools.header, frames, count) != 0)
       break;
     for (uint32_t i = 0; i < count; i++, done++) {
