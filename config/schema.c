@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source.h"
 #include <copse/schema.h>
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -209,6 +210,20 @@ copse_group_read(struct copse_reader *reader, const config_setting_t *group, con
   return status;
 }
 
+/* Of what is written: libconfig finds the end of a text wrong on the line after it. */
+static unsigned
+last_line(const char *text) {
+  unsigned line = 1, last = 1;
+
+  for (; *text != '\0'; text++) {
+    if (*text == '\n')
+      line++;
+    else if (!isspace((unsigned char)*text))
+      last = line;
+  }
+  return last;
+}
+
 /* Parses the text and reads its root. */
 static int
 read_source(const struct copse_source *source, const char *name, const struct copse_key *keys, void *target,
@@ -221,8 +236,8 @@ read_source(const struct copse_source *source, const char *name, const struct co
   if (config_read_string(&config, source->text)) {
     status = copse_group_read(&reader, config_root_setting(&config), keys, target);
   } else {
-    unsigned line;
-    const char *file = copse_source_at(source, (unsigned)config_error_line(&config), &line);
+    unsigned line, last = last_line(source->text), wrong = (unsigned)config_error_line(&config);
+    const char *file = copse_source_at(source, wrong < last ? wrong : last, &line);
     status = copse_fail(error, -EINVAL, "%s:%u: %s", file, line, config_error_text(&config));
   }
   config_destroy(&config);

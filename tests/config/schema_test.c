@@ -155,6 +155,7 @@ Test(schema, what_is_wrong_is_said_with_its_line) {
     {"name = \"a\";\nitems = ( {v = 1;},\n {});", "f.cfg:3: 'v' is missing"},
     {"name = \"a\";\nname = \"b\";", "f.cfg:2: duplicate setting name"},
     {"name = \"a\";\n\ncount = ;", "f.cfg:3: syntax error"},
+    {"name = \"a\";\ncount = 3;\nx\n\n", "f.cfg:3: syntax error"},
     {"name = \"a\";\n/* never\nclosed", "f.cfg:2: this comment has no end"},
     {"name = \"a\\\"\n;", "f.cfg:1: this string has no closing quote"},
     {"\n@include \"other.cfg\"\n", "f.cfg:2: nothing can be included here"},
