@@ -11,9 +11,9 @@ import tempfile
 import time
 
 from goals import FRAMES, judge
-from network import release_hugepages, reserve_hugepages, stolen_ticks
+from network import release_hugepages, reserve_hugepages, stolen_ticks, used_hugepages
 from ovs import OpenVSwitch
-from peers import GENERATOR_CPU, QUEUE, SAMPLE_S, START_S, Bare, BenchError, Copse, Process, Testpmd
+from peers import GENERATOR_CPU, SAMPLE_S, START_S, Bare, BenchError, Copse, Process, Testpmd
 from relay import GsoRelay, MmsgRelay
 
 PEERS = [Testpmd, Bare, OpenVSwitch, MmsgRelay, GsoRelay, Copse]
@@ -30,7 +30,7 @@ class Bench:
 
     def __init__(self, arguments, directory):
         self.directory, self.build = directory, os.path.join(ROOT, arguments.build)
-        self.tx_descriptors = arguments.tx_descriptors
+        self.descriptors = arguments.descriptors
         self.milliseconds = arguments.ms
         self.trees = max(cell[2] for cell in arguments.cells)
         self.members = max([cell[1] for cell in arguments.cells if cell[4] == "member"], default=0)
@@ -39,7 +39,7 @@ class Bench:
         return os.path.join(self.directory, name)
 
     def device(self):
-        return f"net_virtio_user0,path={self.path('vhost.sock')},queues=1,queue_size={QUEUE}"
+        return f"net_virtio_user0,path={self.path('vhost.sock')},queues=1,queue_size={self.descriptors}"
 
 
 class Session:
@@ -86,7 +86,7 @@ class Session:
         """A rate the check can follow: every copy must be right, and none missing. A pause of either core, which
         overflows a ring, gives another chance to all being there, never to one being wrong."""
         fanout = cell[1]
-        overflows = fanout > self.bench.tx_descriptors  # the copies of one packet alone: what is missing must be named
+        overflows = fanout > self.bench.descriptors  # the copies of one packet alone: what is missing must be named
         for _ in range(CHECK_ATTEMPTS):
             result = self.sample(cell, sink="check", rate=max(CHECK_RATE // fanout, 1), milliseconds=60)
             if result["faulty"]:
@@ -100,7 +100,7 @@ class Session:
 class Results:
     def __init__(self):
         self.samples = {}  # (peer, cell) -> [result of copse-gen]
-        self.checked, self.steal = {}, []
+        self.checked, self.steal, self.failed = {}, [], {}  # failed: peer -> why
 
     def add(self, peer, cell, result):
         self.samples.setdefault((peer, cell), []).append(result)
@@ -126,6 +126,15 @@ class Results:
     def rows(self):
         return [self.row(peer, cell) for peer, cell in self.samples]
 
+    def loading(self):
+        """Seconds that copse-dataplane took for many trees, where they were new to it."""
+        found = {}
+        for (_, cell), samples in self.samples.items():
+            seconds = [sample.get("table_s", 0) for sample in samples]
+            if cell[2] >= 1000 and min(seconds) > 0:
+                found[cell] = statistics.median(seconds)
+        return found
+
     def full(self, peer, cell):
         return statistics.median(sample["full"] for sample in self.samples[peer, cell])
 
@@ -141,15 +150,26 @@ def cells_of(peer, arguments):
     return [cell for cell in cells if cell and (not fewer or cell[1] in fewer)]
 
 
+def run_peer(bench, peer, number, arguments, results):
+    with Session(bench, peer) as session:
+        for cell in cells_of(peer, arguments):
+            results.add(peer.name, cell, session.sample(cell))
+            if number == 0 and peer.expect in ("bare", "copse") and (peer.api or cell[1] <= bench.descriptors):
+                results.checked[peer.name] = results.checked.get(peer.name, 0) + session.check(cell)
+
+
 def run(bench, peers, arguments, results):
+    """A peer that fails is named and left out from there on; copse-dataplane must not."""
     for number in range(arguments.rounds):
-        for peer in peers:
+        for peer in [peer for peer in peers if peer.name not in results.failed]:
+            reserve()
             before = stolen_ticks()
-            with Session(bench, peer) as session:
-                for cell in cells_of(peer, arguments):
-                    results.add(peer.name, cell, session.sample(cell))
-                    if number == 0 and peer.expect in ("bare", "copse") and (peer.api or cell[1] <= bench.tx_descriptors):
-                        results.checked[peer.name] = results.checked.get(peer.name, 0) + session.check(cell)
+            try:
+                run_peer(bench, peer, number, arguments, results)
+            except BenchError as error:
+                if peer is Copse:
+                    raise
+                results.failed[peer.name] = str(error)
             after = stolen_ticks()
             steal = 100 * (after[0] - before[0]) / max(1, after[1] - before[1])
             results.steal.append((number, peer.name, steal, os.getloadavg()[0]))
@@ -183,10 +203,14 @@ def print_table(results, peers):
         print(f"{describe(cell):<30} {peer:<11} {span:<24} {row['cycles_per_copy'] or 0:>8}     {ratio}")
     for name, count in results.checked.items():
         print(f"checked: {name}, {count} copies, each right, none missing that is not counted")
+    for cell, seconds in results.loading().items():
+        print(f"table: {cell[2]} trees of {cell[1]} next hops loaded over the socket in {seconds:.2f} s (median)")
     for number, name, steal, load in results.steal:
         print(f"steal: round {number + 1} {name} {steal:.1f} %, load {load:.1f}")
     for line in judge(results.rows()):
         print(line)
+    for reason in results.failed.values():
+        print(f"failed: {reason}")
     for name, reason in absent(peers):
         print(f"skipped: {name}: {reason}")
 
@@ -204,7 +228,7 @@ def parse():
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="samples of each cell, at least 3 (default 3)")
     parser.add_argument("--ms", type=int, help="milliseconds of a sample (default 160 with --quick, else 500)")
-    parser.add_argument("--tx-descriptors", type=int, default=256, help="in flight, for every peer (default 256)")
+    parser.add_argument("--descriptors", type=int, default=1024, help="of each ring, for every peer (default 1024)")
     parser.add_argument("--peers", help="only these, as in bare,copse")
     parser.add_argument("--frames", help="only these frame sizes, as in 96,512")
     parser.add_argument("--fanouts", help="only these, one tree, as in 8,16")
@@ -218,6 +242,14 @@ def parse():
         arguments.cells = [(frame, *rest) for frame in frames for _, *rest in
                            [cell for cell in arguments.cells if cell[0] == arguments.cells[0][0]]]
     return arguments
+
+
+def reserve():
+    """Hugepages beside those that others have; again before each peer, as others give theirs back."""
+    before = reserve_hugepages(used_hugepages() + HUGEPAGES)
+    if before is None:
+        sys.exit(f"scripts/bench: {HUGEPAGES} hugepages of 2 MB are needed and cannot be had")
+    return before
 
 
 def measure(arguments):
@@ -234,9 +266,7 @@ def measure(arguments):
 
 def main():
     arguments = parse()
-    before = reserve_hugepages(HUGEPAGES)
-    if before is None:
-        sys.exit(f"scripts/bench: {HUGEPAGES} hugepages of 2 MB are needed and cannot be had")
+    before = reserve()
     try:
         with open("/run/lock/copse-bench.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # nobody else measures on this machine at the same time

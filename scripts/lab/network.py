@@ -135,6 +135,16 @@ def reserve_hugepages(pages):
         return None
 
 
+def used_hugepages():
+    """2 MB pages that somebody has."""
+    directory = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+    numbers = []
+    for name in ("nr_hugepages", "free_hugepages"):
+        with open(os.path.join(directory, name)) as handle:
+            numbers.append(int(handle.read()))
+    return numbers[0] - numbers[1]
+
+
 def release_hugepages(before):
     if before is not None:
         with open("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "w") as handle:

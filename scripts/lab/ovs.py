@@ -6,12 +6,12 @@ import os
 import subprocess
 import time
 
-from peers import GENERATOR_CPU, QUEUE, START_S, WORKER_CPU, BenchError, Peer, Process
+from peers import GENERATOR_CPU, START_S, WORKER_CPU, BenchError, Peer, Process
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 MEMORY_MB = 512
-COMMAND_S = 20
+COMMAND_S = 10
 
 
 def mac(copy):
@@ -42,7 +42,10 @@ class OpenVSwitch(Peer):
         return (cell[0], cell[1], 1, 0, "link") if cell[1] <= 64 else None
 
     def run(self, *command):
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S)
+        try:
+            done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S)
+        except subprocess.TimeoutExpired as error:
+            raise (self.process or self.database).failure(f"does not answer {command[0]}") from error
         if done.returncode:
             raise BenchError(f"{' '.join(command[:3])}: {done.stderr.strip()}")
         return done.stdout
@@ -71,8 +74,8 @@ class OpenVSwitch(Peer):
         self.await_file("vswitchd.ctl")
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
         self.vsctl("add-port", "br0", "p0", "--", "set", "Interface", "p0", "type=dpdk",
-                   f"options:dpdk-devargs={self.bench.device()}", f"options:n_rxq_desc={QUEUE}",
-                   f"options:n_txq_desc={self.bench.tx_descriptors}")
+                   f"options:dpdk-devargs={self.bench.device()}", f"options:n_rxq_desc={self.bench.descriptors}",
+                   f"options:n_txq_desc={self.bench.descriptors}")
         error = self.vsctl("get", "Interface", "p0", "error").strip()
         if error != "[]":
             raise BenchError(f"{self.name}: {error}")

@@ -11,7 +11,6 @@ import subprocess
 import time
 
 GENERATOR_CPU, WORKER_CPU = 0, 1
-QUEUE = 256
 PR_SET_PDEATHSIG = 1
 START_S, SAMPLE_S, STOP_S = 20, 60, 10
 
@@ -139,8 +138,8 @@ class Testpmd(Peer):
 
     def command(self):
         return ["dpdk-testpmd", *eal(self.bench, self.name), "--", "--forward-mode=io", "--port-topology=loop",
-                "--auto-start", "--nb-cores=1", "--no-lsc-interrupt", "--total-num-mbufs=8192", f"--rxd={QUEUE}",
-                f"--txd={self.bench.tx_descriptors}"]
+                "--auto-start", "--nb-cores=1", "--no-lsc-interrupt", "--total-num-mbufs=8192", f"--rxd={self.bench.descriptors}",
+                f"--txd={self.bench.descriptors}"]
 
 
 class Bare(Peer):
@@ -148,7 +147,7 @@ class Bare(Peer):
 
     def command(self):
         return [os.path.join(self.bench.build, "tools/gen/copse-bare"), *eal(self.bench, self.name), "--",
-                str(self.bench.tx_descriptors)]
+                str(self.bench.descriptors)]
 
     def set_copies(self, fanout):
         self.process.say(str(fanout))
@@ -178,7 +177,7 @@ class Copse(Peer):
 log_level = "warning";
 api_socket = "{self.bench.path('api.sock')}";
 address4 = "198.18.0.1";
-ports = ( {{ device = "{self.bench.device()}"; rx_descriptors = {QUEUE}; tx_descriptors = {self.bench.tx_descriptors}; }} );
+ports = ( {{ device = "{self.bench.device()}"; rx_descriptors = {self.bench.descriptors}; tx_descriptors = {self.bench.descriptors}; }} );
 workers = 1;
 worker_cpus = "{WORKER_CPU}";
 main_cpus = "{GENERATOR_CPU}";

@@ -3,7 +3,7 @@
  * many frames as were asked for leave on port 0, each with its own MAC addresses, IPv4 destination and checksum, UDP
  * port. No lookup, no authentication, no meter, no counters. Technique by size: small frames are copied into one
  * segment; of larger ones the payload is shared, one reference count operation for all. One copy is a rewrite in place.
- * usage: copse-bare EAL-ARGUMENTS -- [TX-DESCRIPTORS]; the number of copies is read from standard input, line by line.
+ * usage: copse-bare EAL-ARGUMENTS -- [DESCRIPTORS]; the number of copies is read from standard input, line by line.
  */
 #include "traffic.h"
 
@@ -18,11 +18,10 @@
 #define COPIES_MAX 1024
 #define SMALL 256 /* bytes of a frame that is copied rather than shared */
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
-#define RX_DESCRIPTORS 1024
 #define CACHE 256
 
 static unsigned copies = 1, stopping;
-static uint16_t tx_descriptors = 256;
+static uint16_t descriptors = 256; /* of each ring */
 static struct rte_mempool *frames, *small_frames, *headers;
 static struct rte_ether_addr addresses[COPIES_MAX];
 
@@ -147,10 +146,10 @@ pool(const char *name, unsigned buffers, uint16_t room) {
 static void
 open_port(void) {
   const struct rte_eth_conf conf = {.txmode = {.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
-  const unsigned sending = tx_descriptors + 2 * CACHE + COPIES_MAX + BURST;
-  uint16_t rx = RX_DESCRIPTORS, tx = tx_descriptors;
+  const unsigned sending = descriptors + 2 * CACHE + COPIES_MAX + BURST;
+  uint16_t rx = descriptors, tx = descriptors;
 
-  frames = pool("frames", RX_DESCRIPTORS + BURST + sending, RTE_MBUF_DEFAULT_DATAROOM);
+  frames = pool("frames", descriptors + BURST + sending, RTE_MBUF_DEFAULT_DATAROOM);
   small_frames = pool("small", sending, SMALL);
   headers = pool("headers", sending, 64);
   for (unsigned i = 0; i < COPIES_MAX; i++)
@@ -170,7 +169,7 @@ main(int argc, char **argv) {
   if (used < 0 || worker == RTE_MAX_LCORE || rte_eth_dev_count_avail() != 1)
     rte_exit(1, "copse-bare: needs one port and two lcores\n");
   if (argc - used > 1)
-    tx_descriptors = (uint16_t)strtoul(argv[used + 1], NULL, 10);
+    descriptors = (uint16_t)strtoul(argv[used + 1], NULL, 10);
   open_port();
   rte_eal_remote_launch(work, NULL, worker);
   while (fgets(line, sizeof(line), stdin) != NULL) {
