@@ -158,12 +158,21 @@ def run_peer(bench, peer, number, arguments, results):
                 results.checked[peer.name] = results.checked.get(peer.name, 0) + session.check(cell)
 
 
+def round_trip(bench):
+    """Nanoseconds a cache line takes between the two CPUs and back."""
+    line = Process("copse-line", [os.path.join(bench.build, "tools/gen/copse-line")], bench.path("copse-line.log"))
+    try:
+        return float(line.hear(START_S))
+    finally:
+        line.stop()
+
+
 def run(bench, peers, arguments, results):
     """A peer that fails is named and left out from there on; copse-dataplane must not."""
     for number in range(arguments.rounds):
         for peer in [peer for peer in peers if peer.name not in results.failed]:
             reserve()
-            before = stolen_ticks()
+            trip, before = round_trip(bench), stolen_ticks()
             try:
                 run_peer(bench, peer, number, arguments, results)
             except BenchError as error:
@@ -172,8 +181,8 @@ def run(bench, peers, arguments, results):
                 results.failed[peer.name] = str(error)
             after = stolen_ticks()
             steal = 100 * (after[0] - before[0]) / max(1, after[1] - before[1])
-            results.steal.append((number, peer.name, steal, os.getloadavg()[0]))
-            print(f"round {number + 1}/{arguments.rounds} {peer.name}: steal {steal:.1f} %", file=sys.stderr)
+            results.steal.append((number, peer.name, steal, os.getloadavg()[0], trip))
+            print(f"round {number + 1}/{arguments.rounds} {peer.name}: steal {steal:.1f} %, line {trip:.0f} ns", file=sys.stderr)
 
 
 def matrix(quick):
@@ -205,8 +214,11 @@ def print_table(results, peers):
         print(f"checked: {name}, {count} copies, each right, none missing that is not counted")
     for cell, seconds in results.loading().items():
         print(f"table: {cell[2]} trees of {cell[1]} next hops loaded over the socket in {seconds:.2f} s (median)")
-    for number, name, steal, load in results.steal:
-        print(f"steal: round {number + 1} {name} {steal:.1f} %, load {load:.1f}")
+    for number, name, steal, load, trip in results.steal:
+        print(f"steal: round {number + 1} {name} {steal:.1f} %, load {load:.1f}, cache line there and back {trip:.0f} ns")
+    trips = [trip for *_, trip in results.steal]
+    if trips and max(trips) > 2 * min(trips):
+        print("note: the host moved the CPUs apart or together during this run: do not compare figures across it")
     for line in judge(results.rows()):
         print(line)
     for reason in results.failed.values():

@@ -102,7 +102,7 @@ transmit(const uint8_t *frame, uint32_t bytes) {
 }
 
 Test(gen, right_copies_are_right) {
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   for (uint32_t i = 0; i < 200; i++) {
     make_copy(frame, i % HOPS);
@@ -116,7 +116,7 @@ Test(gen, right_copies_are_right) {
 
 Test(gen, null_sink_gives_everything_back) {
   const struct gen_expect expect = {.traffic = &traffic, .hops = HOPS};
-  uint8_t frame[GEN_FRAME_MAX] = {0};
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX] = {0};
 
   cr_assert_eq(gen_sink_begin(&sink, GEN_NULL, &expect), 0);
   for (int i = 0; i < 10; i++)
@@ -156,7 +156,7 @@ ParameterizedTestParameters(gen, damage_is_seen) {
 }
 
 ParameterizedTest(struct damage *damage, gen, damage_is_seen) {
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   make_copy(frame, HOP);
   frame[damage->offset] ^= 0x40;
@@ -168,7 +168,7 @@ ParameterizedTest(struct damage *damage, gen, damage_is_seen) {
 }
 
 Test(gen, a_cut_frame_is_seen) {
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   make_copy(frame, HOP);
   transmit(frame, FRAME - 1);
@@ -177,7 +177,7 @@ Test(gen, a_cut_frame_is_seen) {
 }
 
 Test(gen, duplicates_and_reordering_are_seen) {
-  uint8_t first[GEN_FRAME_MAX], second[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t first[GEN_FRAME_MAX], second[GEN_FRAME_MAX];
 
   make_copy(first, HOP);
   make_copy(second, HOP);
@@ -190,7 +190,7 @@ Test(gen, duplicates_and_reordering_are_seen) {
 }
 
 Test(gen, descriptors_that_lead_nowhere_are_a_fault) {
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   make_copy(frame, HOP);
   transmit(frame, FRAME);

@@ -52,7 +52,7 @@ send_packet(struct gen_device *device, const struct member *member, uint8_t type
 static bool
 await(struct gen_device *device, const struct member *member, uint8_t type, uint8_t cookie[COPSE_COOKIE_BYTES]) {
   const uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ANSWER_MS;
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   while (rte_rdtsc() < end && gen_device_alive(device)) {
     if (gen_ring_waiting(&device->transmit) == 0)

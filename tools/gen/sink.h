@@ -31,7 +31,7 @@ struct gen_sink {
     GEN_FAULTS(GEN_FAULT_FIELD)
   } faults;
   uint64_t *last; /* sequence seen last, of each hop of each tree */
-  uint8_t frame[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 };
 
 /* Begins anew. -ENOMEM. Free with gen_sink_free. */

@@ -7,11 +7,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define LOCAL RTE_IPV4(198, 18, 0, 1)
+#define LOCAL RTE_IPV4(198U, 18, 0, 1)
 
 static uint32_t
 base_of(enum gen_hop_kind kind) {
-  return kind == GEN_LINK ? RTE_IPV4(198, 19, 0, 1) : RTE_IPV4(198, 20, 0, 1);
+  return kind == GEN_LINK ? RTE_IPV4(198U, 19, 0, 1) : RTE_IPV4(198U, 20, 0, 1);
 }
 
 uint32_t

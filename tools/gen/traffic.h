@@ -12,7 +12,7 @@
 #include <copse/api.h>
 #include <rte_ip.h>
 
-#define GEN_PARENT RTE_IPV4(198, 18, 0, 2)
+#define GEN_PARENT RTE_IPV4(198U, 18, 0, 2)
 #define GEN_HOPS_MAX 4096
 #define GEN_FRAME_HEADERS (14 + 20 + 8 + COPSE_HEADER_BYTES)
 #define GEN_FRAME_MIN (GEN_FRAME_HEADERS + 8) /* a payload begins with the packet's own number */
@@ -39,7 +39,7 @@ struct gen_traffic {
   uint32_t frame; /* bytes without FCS */
   uint32_t trees;
   bool tags; /* sent with a valid tag; without, bytes are only bytes */
-  uint8_t content[GEN_FRAME_MAX];
+  _Alignas(8) uint8_t content[GEN_FRAME_MAX];
   uint32_t *order;    /* [GEN_ORDER] trees in the order of their packets, repeated */
   uint32_t position;  /* in it */
   uint64_t *sequence; /* last used, of each tree; goes on from run to run */
