@@ -72,21 +72,22 @@ finish_ipv6(struct rte_ipv6_hdr *ip, const struct copse_copy *copy, const struct
   udp->dgram_cksum = checksum == 0 ? 0xffff : checksum;
 }
 
-/* Everything up to the payload. Where headers are shorter than what is moved at once, the block header follows. */
+/* Everything up to the payload. Moved in whole registers, so that what a short header leaves over is overwritten by
+ * what follows it: first the addresses, then the block header. */
 static inline void
 write_headers(uint8_t *at, const struct copse_copy *copy, const struct content *content) {
   const struct copse_destination *destination = copy->destination;
   struct copse_header *header = (struct copse_header *)(at + destination->header_bytes);
 
   memcpy(at, destination->header, 48);
-  if (unlikely(destination->ipv6))
+  if (likely(!destination->ipv6)) {
+    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content);
+  } else {
     memcpy(at + 48, destination->header + 48, sizeof(destination->header) - 48);
+    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), copy, content);
+  }
   memcpy(header, &content->header[copy->to_member], sizeof(*header));
   header->label = copy->label;
-  if (unlikely(destination->ipv6))
-    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), copy, content);
-  else
-    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content);
 }
 
 /* ---- the three techniques ---- */
@@ -177,11 +178,10 @@ lose(struct copse_worker *worker, const struct copse_packet *packet, const struc
 
 static inline struct copse_tx_note
 note_of(const struct copse_packet *packet, const struct copse_copy *copy) {
-  return (struct copse_tx_note){.sent = copy->sent,
-                                .tree = packet->tree,
+  return (struct copse_tx_note){.tree = packet->tree,
                                 .destination = copy->index,
                                 .frame_bytes = copy->frame_bytes,
-                                .l3_bytes = copy->l3_bytes,
+                                .l3_offset = copy->destination->l3_offset,
                                 .yellow = packet->colour == COPSE_YELLOW};
 }
 
@@ -241,11 +241,10 @@ send_run(struct copse_worker *worker, const struct copse_packet *packet, const s
 }
 
 void
-copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count) {
+copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, const struct copse_chosen *chosen) {
+  const uint32_t count = chosen->copies;
   struct copse_copy *copies = worker->copies, *last = &copies[count - 1];
   struct content content;
-  uint32_t chains = 0;
-  bool ipv6 = false;
 
   if (unlikely(!copse_own(worker, packet))) {
     for (uint32_t i = 0; i < count; i++)
@@ -253,16 +252,11 @@ copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint
     rte_pktmbuf_free(packet->mbuf);
     return;
   }
-  for (uint32_t i = 0; i < count; i++) {
-    chains += copies[i].chain;
-    ipv6 |= copies[i].destination->ipv6;
-  }
   fill_content(&content, packet);
-  if (unlikely(ipv6))
+  if (unlikely(chosen->ipv6))
     sum_content(&content);
-  const bool in_place = (chains == 0 || count == 1) && can_rewrite(packet, last);
-  if (in_place)
-    chains = 0;
+  const bool in_place = (chosen->chains == 0 || count == 1) && can_rewrite(packet, last);
+  const uint32_t chains = in_place ? 0 : chosen->chains;
   /* Copies into one segment read the payload too: then it is held until the end. */
   const bool hold = !in_place && chains < count;
   if (chains > 0)

@@ -2,6 +2,8 @@
 /* Each packet once per tree, by the bytes of its IP packet: the prepaid allowance, then the pair of rates. */
 #include "pipeline/pipeline.h"
 
+#define PREFETCH_HOPS 16
+
 /* Charges the allowance; false, and nothing is charged, when it is spent. */
 static bool
 charge(const struct copse_worker *worker, struct copse_tree_state *state, uint64_t bytes) {
@@ -49,6 +51,16 @@ meter_packet(const struct copse_worker *worker, struct copse_packet *packet, uin
   return COPSE_DROP_RED;
 }
 
+/* The lines of next hops behind those that came with the rates. */
+static void
+prefetch_hops(const struct copse_fan_out *fan_out) {
+  const uint8_t *end = (const uint8_t *)&fan_out->hop[RTE_MIN(fan_out->hops, (uint32_t)PREFETCH_HOPS)];
+
+  for (const uint8_t *line = (const uint8_t *)fan_out + 2 * RTE_CACHE_LINE_SIZE; line < end;
+       line += RTE_CACHE_LINE_SIZE)
+    rte_prefetch0(line);
+}
+
 unsigned
 copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
   unsigned passed = 0;
@@ -67,6 +79,8 @@ copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
       rte_pktmbuf_free(packet->mbuf);
       continue;
     }
+    if (i == 0 || packet->fan_out != packet[-1].fan_out)
+      prefetch_hops(packet->fan_out);
     copse_count(packet->colour == COPSE_GREEN ? &tree->green : &tree->yellow, 1);
     if (i != passed++)
       worker->packets[passed - 1] = *packet;

@@ -45,11 +45,10 @@ struct copse_packet {
 
 /* What a frame waiting for transmission is, for the counters. */
 struct copse_tx_note {
-  uint64_t *sent;       /* where its destination's packets and then bytes are counted */
   uint32_t tree;        /* slot; COPSE_SLOT_NONE: a handshake reply */
   uint32_t destination; /* index */
-  uint16_t frame_bytes;
-  uint16_t l3_bytes;
+  uint32_t frame_bytes;
+  uint16_t l3_offset;
   bool yellow;
 };
 
@@ -67,13 +66,17 @@ struct copse_lane {
 struct copse_copy {
   const struct copse_destination *destination;
   struct copse_lane *lane;
-  uint64_t *sent; /* as in its note */
   uint32_t index; /* of the destination */
   uint32_t label; /* network order */
-  uint16_t frame_bytes;
-  uint16_t l3_bytes;
+  uint32_t frame_bytes;
   bool chain;     /* by a header in front of the shared payload */
   bool to_member; /* which of the packet's headers */
+};
+
+/* What was chosen into worker->copies. */
+struct copse_chosen {
+  uint32_t copies, chains; /* how many, and how many of them by chain */
+  bool ipv6;               /* some go over IPv6 */
 };
 
 struct copse_worker {
@@ -107,8 +110,8 @@ unsigned copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsig
 unsigned copse_meter(struct copse_worker *worker, unsigned count, uint64_t now);
 /* replicate.c: chooses the next hops that get a copy, and makes the copies. */
 void copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now);
-/* copy.c: makes `count` copies of worker->copies and queues them; the packet's mbuf is gone afterwards. */
-void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, uint32_t count);
+/* copy.c: makes the copies chosen, at least one, and queues them; the packet's mbuf is gone afterwards. */
+void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, const struct copse_chosen *chosen);
 /* transmit.c: hands a lane's frames over. */
 void copse_transmit(struct copse_worker *worker, struct copse_lane *lane);
 

@@ -53,51 +53,47 @@ fill_headers(struct copse_worker *worker, unsigned count) {
 
 /* Returns COPSE_COPY_DROP_COUNT if the hop gets a copy, described in `copy`. */
 static inline enum copse_copy_drop
-choose(const struct copse_worker *worker, const struct copse_packet *packet, uint32_t number, uint32_t block,
+choose(const struct copse_worker *worker, const struct copse_packet *packet, const struct copse_hop *hop, bool is_link,
        uint64_t now, struct copse_copy *copy) {
   const struct copse_forwarding *table = worker->table;
-  const struct copse_hop *hop = &packet->fan_out->hop[number];
-  const bool is_link = number < packet->fan_out->links;
   const uint32_t member = hop->destination - table->limits.links;
   struct copse_egress *egress = &table->egress[hop->destination];
+  const struct copse_interest *interest;
   const struct copse_destination *destination;
   struct copse_lane *lane;
 
   /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
   destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
-  if (!copse_interest_wants(is_link ? hop->interest : __atomic_load_n(&egress->interest, __ATOMIC_ACQUIRE), block))
+  interest = is_link ? hop->interest : __atomic_load_n(&egress->interest, __ATOMIC_ACQUIRE);
+  if (interest != NULL && !copse_interest_wants(interest, be32toh(packet->out[0].block)))
     return COPSE_DROP_NOT_WANTED;
   if (!is_link && member == packet->member)
     return COPSE_DROP_OWN_PACKET;
   if (!is_link && now >= __atomic_load_n(&table->member_states[member].permission_until, __ATOMIC_RELAXED))
     return COPSE_DROP_UNPROVEN;
-  if (destination == NULL || destination->port == COPSE_PORT_NONE)
+  if (unlikely(destination == NULL || destination->port == COPSE_PORT_NONE))
     return COPSE_DROP_NO_NEIGHBOUR;
   const uint32_t frame_bytes = destination->header_bytes + COPSE_HEADER_BYTES + packet->payload_bytes;
   const uint32_t bytes = frame_bytes - destination->l3_offset;
-  if (bytes > destination->mtu)
+  if (unlikely(bytes > destination->mtu))
     return COPSE_DROP_TOO_BIG;
   lane = worker->lane_by_port[destination->port];
-  if (lane == NULL)
+  if (unlikely(lane == NULL))
     return COPSE_DROP_TX_FULL;
-  if (frame_bytes > lane->largest)
+  if (unlikely(frame_bytes > lane->largest))
     return COPSE_DROP_NO_BUFFER;
   /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
   const uint64_t depth =
     is_link && packet->colour == COPSE_YELLOW ? destination->rate.depth / 2 : destination->rate.depth;
   if (!copse_bucket_take(&egress->bucket, &destination->rate, now, bytes, depth, worker->shared))
     return is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE;
-  *copy = (struct copse_copy){
-    .destination = destination,
-    .lane = lane,
-    .sent = is_link ? &worker->links[hop->destination].packets : &worker->members[member].tx_packets,
-    .index = hop->destination,
-    .label = hop->label,
-    .frame_bytes = (uint16_t)frame_bytes,
-    .l3_bytes = (uint16_t)bytes,
-    .chain = frame_bytes > lane->whole,
-    .to_member = !is_link,
-  };
+  copy->destination = destination;
+  copy->lane = lane;
+  copy->index = hop->destination;
+  copy->label = hop->label;
+  copy->frame_bytes = frame_bytes;
+  copy->chain = frame_bytes > lane->whole;
+  copy->to_member = !is_link;
   return COPSE_COPY_DROP_COUNT;
 }
 
@@ -112,20 +108,34 @@ drop_copy(struct copse_worker *worker, const struct copse_packet *packet, uint32
     copse_drop_copy(worker, packet->tree, destination, packet->colour == COPSE_YELLOW, reason);
 }
 
-/* Hops [from, to), behind `chosen` copies; returns how many there are then. */
-static uint32_t
-choose_hops(struct copse_worker *worker, const struct copse_packet *packet, uint32_t from, uint32_t to, uint32_t chosen,
-            uint64_t now) {
-  const uint32_t block = be32toh(packet->header->block);
+/* Adds hops [from, to), all links or all members. */
+static inline void
+choose_kind(struct copse_worker *worker, const struct copse_packet *packet, uint32_t from, uint32_t to, bool is_link,
+            uint64_t now, struct copse_chosen *chosen) {
+  const struct copse_hop *hops = packet->fan_out->hop;
+  struct copse_copy *copy = &worker->copies[chosen->copies];
 
   for (uint32_t number = from; number < to; number++) {
-    const enum copse_copy_drop drop = choose(worker, packet, number, block, now, &worker->copies[chosen]);
-    if (likely(drop == COPSE_COPY_DROP_COUNT))
-      chosen++;
-    else
+    const enum copse_copy_drop drop = choose(worker, packet, &hops[number], is_link, now, copy);
+    if (unlikely(drop != COPSE_COPY_DROP_COUNT)) {
       drop_copy(worker, packet, number, drop);
+      continue;
+    }
+    chosen->chains += copy->chain;
+    chosen->ipv6 |= copy->destination->ipv6;
+    copy++;
   }
-  return chosen;
+  chosen->copies = (uint32_t)(copy - worker->copies);
+}
+
+/* Adds hops [from, to). */
+static void
+choose_hops(struct copse_worker *worker, const struct copse_packet *packet, uint32_t from, uint32_t to, uint64_t now,
+            struct copse_chosen *chosen) {
+  const uint32_t links = packet->fan_out->links;
+
+  choose_kind(worker, packet, from, RTE_MIN(to, links), true, now, chosen);
+  choose_kind(worker, packet, RTE_MAX(from, links), to, false, now, chosen);
 }
 
 /* ---- of the burst ---- */
@@ -170,11 +180,13 @@ copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now) {
       prefetch_destinations(worker, &packets[i + 1]);
     const uint32_t hops = packets[i].fan_out->hops;
     const uint32_t start = worker->rotation != 0 && hops > 0 ? worker->rotation % hops : 0;
-    uint32_t chosen = choose_hops(worker, &packets[i], start, hops, 0, now);
-    chosen = choose_hops(worker, &packets[i], 0, start, chosen, now);
-    if (chosen == 0)
+    struct copse_chosen chosen = {0};
+    choose_hops(worker, &packets[i], start, hops, now, &chosen);
+    if (unlikely(start > 0))
+      choose_hops(worker, &packets[i], 0, start, now, &chosen);
+    if (unlikely(chosen.copies == 0))
       rte_pktmbuf_free(packets[i].mbuf);
     else
-      copse_make_copies(worker, &packets[i], chosen);
+      copse_make_copies(worker, &packets[i], &chosen);
   }
 }

@@ -4,9 +4,11 @@
 
 #include <rte_ethdev.h>
 
-/* The frames of a packet stand beside each other, so that a tree is counted in one go. */
+/* Packets and then bytes of a link, and those sent to a member, are counted alike. The frames of a packet stand beside
+ * each other, so that a tree is counted in one go. */
 static void
 count_sent(struct copse_worker *worker, const struct copse_tx_note *notes, uint32_t count) {
+  const uint32_t links = worker->table->limits.links;
   uint64_t bytes = 0, handshakes = 0;
 
   for (uint32_t i = 0; i < count;) {
@@ -15,8 +17,10 @@ count_sent(struct copse_worker *worker, const struct copse_tx_note *notes, uint3
       bytes += notes[i].frame_bytes;
       if (unlikely(tree == COPSE_SLOT_NONE))
         continue;
-      copse_count(&notes[i].sent[0], 1);
-      copse_count(&notes[i].sent[1], notes[i].l3_bytes);
+      const uint32_t to = notes[i].destination;
+      uint64_t *sent = to < links ? &worker->links[to].packets : &worker->members[to - links].tx_packets;
+      copse_count(&sent[0], 1);
+      copse_count(&sent[1], notes[i].frame_bytes - notes[i].l3_offset);
     }
     if (unlikely(tree == COPSE_SLOT_NONE))
       handshakes += i - first;
