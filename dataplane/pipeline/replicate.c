@@ -20,6 +20,21 @@ sequence_of(const struct copse_worker *worker, const struct copse_packet *packet
   return sequence;
 }
 
+/* The header of a copy but for the tag, which is asked for. */
+static inline void
+fill_header(struct copse_siphash_batch *batch, struct copse_header *out, const struct copse_header *in,
+            uint64_t sequence, const uint8_t key[COPSE_KEY_BYTES]) {
+  const uint8_t first[4] = {in->version, in->type, 0, in->hop_limit - 1};
+  uint32_t start;
+
+  memcpy(&start, first, sizeof(start));
+  *out = *in;
+  memcpy(out, &start, sizeof(start));
+  out->label = 0;
+  out->sequence = sequence;
+  copse_siphash_add_changed(batch, in, start, sequence, key);
+}
+
 static void
 fill_headers(struct copse_worker *worker, unsigned count) {
   struct copse_siphash_batch *batch = &worker->batch;
@@ -28,16 +43,13 @@ fill_headers(struct copse_worker *worker, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
     const struct copse_fan_out *fan_out = packet->fan_out;
-    struct copse_header header = *packet->header;
-    header.flags = 0;
-    header.hop_limit--;
-    header.label = 0;
-    header.sequence = fan_out->hops > 0 ? htobe64(sequence_of(worker, packet)) : 0;
-    packet->out[0] = packet->out[1] = header;
+    if (unlikely(fan_out->hops == 0))
+      continue;
+    const uint64_t sequence = htobe64(sequence_of(worker, packet));
     if (fan_out->links > 0)
-      copse_siphash_add(batch, &header, fan_out->tree_key);
+      fill_header(batch, &packet->out[0], packet->header, sequence, fan_out->tree_key);
     if (fan_out->links < fan_out->hops)
-      copse_siphash_add(batch, &header, fan_out->area_key);
+      fill_header(batch, &packet->out[1], packet->header, sequence, fan_out->area_key);
   }
   worker->tags(batch);
   for (unsigned i = 0, at = 0; i < count; i++) {
@@ -65,7 +77,7 @@ choose(const struct copse_worker *worker, const struct copse_packet *packet, con
   /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
   destination = __atomic_load_n(&table->destinations[hop->destination].published, __ATOMIC_ACQUIRE);
   interest = is_link ? hop->interest : __atomic_load_n(&egress->interest, __ATOMIC_ACQUIRE);
-  if (interest != NULL && !copse_interest_wants(interest, be32toh(packet->out[0].block)))
+  if (interest != NULL && !copse_interest_wants(interest, be32toh(packet->header->block)))
     return COPSE_DROP_NOT_WANTED;
   if (!is_link && member == packet->member)
     return COPSE_DROP_OWN_PACKET;

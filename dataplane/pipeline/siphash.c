@@ -6,7 +6,6 @@ typedef uint64_t lanes1 __attribute__((may_alias));
 typedef uint64_t lanes4 __attribute__((vector_size(32), may_alias));
 typedef uint64_t lanes8 __attribute__((vector_size(64), may_alias));
 
-static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "SipHash words are little endian");
 static_assert(COPSE_SIPHASH_BATCH % (sizeof(lanes8) / sizeof(uint64_t)) == 0, "a batch fills all lanes");
 
 #define ROTATE(x, bits) ((x) << (bits) | (x) >> (64 - (bits)))

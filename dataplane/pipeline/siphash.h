@@ -7,6 +7,8 @@
 #include <copse/wire.h>
 #include <stdbool.h>
 
+static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "SipHash words are little endian, loads are not swapped");
+
 #define COPSE_SIPHASH_BATCH 64 /* messages; a multiple of the lanes of every way */
 
 /* Messages word by word, in lanes. What lies behind `count` may be anything that is initialized. */
@@ -34,24 +36,33 @@ void copse_siphash_ways(struct copse_siphash_way ways[COPSE_SIPHASH_WAYS]);
 /* The fastest that this processor has. */
 copse_siphash *copse_siphash_choose(void);
 
-/* Adds the message of a header under a key; returns where its tag will be. The batch must have room. */
+/* Adds the message of a header whose first four bytes and sequence are, as in memory, `start` and `sequence` instead;
+ * returns where its tag will be. The batch must have room. Takes values, as words that were just written in parts
+ * cannot be loaded at once without waiting for the stores. */
+static inline unsigned
+copse_siphash_add_changed(struct copse_siphash_batch *batch, const struct copse_header *header, uint32_t start,
+                          uint64_t sequence, const uint8_t key[COPSE_KEY_BYTES]) {
+  const unsigned at = batch->count++;
+  uint32_t block, symbol;
+
+  memcpy(&block, &header->block, sizeof(block));
+  memcpy(&symbol, &header->symbol, sizeof(symbol)); /* and length */
+  memcpy(&batch->key[0][at], key, 8);
+  memcpy(&batch->key[1][at], key + 8, 8);
+  batch->word[0][at] = (uint64_t)block << 32 | start;
+  batch->word[1][at] = sequence << 32 | symbol;
+  batch->word[2][at] = (uint64_t)COPSE_TAGGED_BYTES << 56 | sequence >> 32; /* the last ends with the length */
+  return at;
+}
+
+/* The same for a header as it is. */
 static inline unsigned
 copse_siphash_add(struct copse_siphash_batch *batch, const struct copse_header *header,
                   const uint8_t key[COPSE_KEY_BYTES]) {
-  const unsigned at = batch->count++;
-  uint32_t part[2];
+  uint32_t start;
 
-  memcpy(&batch->key[0][at], key, 8);
-  memcpy(&batch->key[1][at], key + 8, 8);
-  /* The message is the header without label and tag: bytes 0-3 and 8-23. */
-  memcpy(&part[0], header, 4);
-  memcpy(&part[1], &header->block, 4);
-  batch->word[0][at] = htole64((uint64_t)le32toh(part[1]) << 32 | le32toh(part[0]));
-  memcpy(&batch->word[1][at], (const uint8_t *)&header->block + 4, 8);
-  memcpy(&part[0], (const uint8_t *)&header->block + 12, 4);
-  /* The last word ends with the message's length. */
-  batch->word[2][at] = htole64((uint64_t)COPSE_TAGGED_BYTES << 56 | le32toh(part[0]));
-  return at;
+  memcpy(&start, header, sizeof(start));
+  return copse_siphash_add_changed(batch, header, start, header->sequence, key);
 }
 
 #endif
