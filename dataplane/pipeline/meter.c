@@ -56,7 +56,7 @@ static void
 prefetch_hops(const struct copse_fan_out *fan_out) {
   const uint8_t *end = (const uint8_t *)&fan_out->hop[RTE_MIN(fan_out->hops, (uint32_t)PREFETCH_HOPS)];
 
-  for (const uint8_t *line = (const uint8_t *)fan_out + 2 * RTE_CACHE_LINE_SIZE; line < end;
+  for (const uint8_t *line = (const uint8_t *)fan_out + 2UL * RTE_CACHE_LINE_SIZE; line < end;
        line += RTE_CACHE_LINE_SIZE)
     rte_prefetch0(line);
 }

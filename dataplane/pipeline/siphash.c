@@ -26,9 +26,9 @@ static_assert(COPSE_SIPHASH_BATCH % (sizeof(lanes8) / sizeof(uint64_t)) == 0, "a
 
 /* Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), for messages of three words. The body is the same
  * for every width and instruction set; the processor overlaps its turns. */
-#define DEFINE(name, lanes, instructions)                                                                              \
+#define DEFINE(name, lanes, width, instructions)                                                                       \
   instructions static void name(struct copse_siphash_batch *batch) {                                                   \
-    for (unsigned i = 0; i < batch->count; i += sizeof(lanes) / sizeof(uint64_t)) {                                    \
+    for (unsigned i = 0; i < batch->count; i += (width)) {                                                             \
       const lanes k0 = *(const lanes *)&batch->key[0][i], k1 = *(const lanes *)&batch->key[1][i];                      \
       lanes v0 = k0 ^ 0x736f6d6570736575ULL, v1 = k1 ^ 0x646f72616e646f6dULL;                                          \
       lanes v2 = k0 ^ 0x6c7967656e657261ULL, v3 = k1 ^ 0x7465646279746573ULL;                                          \
@@ -48,9 +48,9 @@ static_assert(COPSE_SIPHASH_BATCH % (sizeof(lanes8) / sizeof(uint64_t)) == 0, "a
     }                                                                                                                  \
   }
 
-DEFINE(tags_scalar, lanes1, )
-DEFINE(tags_avx2, lanes4, __attribute__((target("avx2"))))
-DEFINE(tags_avx512, lanes8, __attribute__((target("avx512f"))))
+DEFINE(tags_scalar, lanes1, 1, )
+DEFINE(tags_avx2, lanes4, 4, __attribute__((target("avx2"))))
+DEFINE(tags_avx512, lanes8, 8, __attribute__((target("avx512f"))))
 
 void
 copse_siphash_ways(struct copse_siphash_way ways[COPSE_SIPHASH_WAYS]) {
