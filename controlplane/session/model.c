@@ -13,17 +13,7 @@ void *
 copse_entry(struct copse_set *set, const char *name, size_t bytes) {
   void *object = copse_set_find(set, name);
 
-  if (object != NULL)
-    return object;
-  object = calloc(1, bytes);
-  if (object == NULL)
-    return NULL;
-  memcpy(object, name, strlen(name) + 1);
-  if (copse_set_add(set, object) < 0) {
-    free(object);
-    return NULL;
-  }
-  return object;
+  return object != NULL ? object : copse_set_make(set, name, bytes);
 }
 
 static int

@@ -58,6 +58,20 @@ copse_set_add(struct copse_set *set, void *object) {
 }
 
 void *
+copse_set_make(struct copse_set *set, const char *name, size_t bytes) {
+  void *object = calloc(1, bytes);
+
+  if (object == NULL)
+    return NULL;
+  memcpy(object, name, strlen(name) + 1);
+  if (copse_set_add(set, object) < 0) {
+    free(object);
+    return NULL;
+  }
+  return object;
+}
+
+void *
 copse_set_remove(struct copse_set *set, const char *name) {
   bool found;
   size_t place = place_of(set, name, &found);

@@ -14,6 +14,8 @@ struct copse_set {
 void *copse_set_find(const struct copse_set *set, const char *name);
 /* -EEXIST, -ENOMEM. */
 int copse_set_add(struct copse_set *set, void *object);
+/* Adds a new object of zeros that begins with the name, which must fit. Null: there is one already, or no memory. */
+void *copse_set_make(struct copse_set *set, const char *name, size_t bytes);
 /* Returns what was taken out, null when there was none. */
 void *copse_set_remove(struct copse_set *set, const char *name);
 /* Frees the set and, where `free_object` is not null, its objects. */

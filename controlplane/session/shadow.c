@@ -103,14 +103,9 @@ slot_entry(struct copse_set *set, struct copse_slots *slots, void **at, uint32_t
   object = at[slot];
   if (object != NULL)
     return strcmp(object, name) == 0 ? object : NULL;
-  object = calloc(1, bytes);
+  object = copse_set_make(set, name, bytes);
   if (object == NULL)
     return NULL;
-  memcpy(object, name, strlen(name) + 1);
-  if (copse_set_add(set, object) < 0) {
-    free(object);
-    return NULL;
-  }
   copse_slots_mark(slots, slot);
   at[slot] = object;
   return object;
