@@ -26,9 +26,9 @@ class OpenVSwitch(Peer):
     name, expect = "ovs-dpdk", "bare"
     quick_fanouts = (8,)
 
-    def __init__(self, bench):
-        super().__init__(bench)
-        self.copies, self.directory = None, bench.path("ovs")
+    def __init__(self, setup):
+        super().__init__(setup)
+        self.copies, self.directory = None, setup.path("ovs")
         self.database = None
         self.environment = {**os.environ, "OVS_RUNDIR": self.directory, "OVS_LOGDIR": self.directory,
                             "OVS_DBDIR": self.directory, "OVS_SYSCONFDIR": self.directory}
@@ -39,7 +39,7 @@ class OpenVSwitch(Peer):
 
     @staticmethod
     def equivalent(cell):
-        return (cell[0], cell[1], 1, 0, "link") if cell[1] <= 64 else None
+        return cell.plain() if cell.fanout <= 64 else None
 
     def run(self, *command):
         try:
@@ -61,7 +61,7 @@ class OpenVSwitch(Peer):
         self.run("ovsdb-tool", "create", database, SCHEMA)
         self.database = Process("ovsdb-server", ["ovsdb-server", database, f"--remote=punix:{self.directory}/db.sock",
                                                  f"--unixctl={self.directory}/db.ctl"],
-                                self.bench.path("ovsdb-server.log"), self.environment)
+                                self.setup.path("ovsdb-server.log"), self.environment)
         self.await_file("db.sock")
         extra = "--in-memory --single-file-segments --no-pci --no-telemetry --file-prefix=copse-bench-ovs"
         self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
@@ -70,12 +70,12 @@ class OpenVSwitch(Peer):
                    f'other_config:dpdk-extra="{extra}"', "other_config:per-port-memory=false")
         self.process = Process(self.name, ["unshare", "-n", VSWITCHD, f"unix:{self.directory}/db.sock",
                                            f"--unixctl={self.directory}/vswitchd.ctl", "-vconsole:warn", "-vsyslog:off"],
-                               self.bench.path("ovs-dpdk.log"), self.environment)
+                               self.setup.path("ovs-dpdk.log"), self.environment)
         self.await_file("vswitchd.ctl")
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
         self.vsctl("add-port", "br0", "p0", "--", "set", "Interface", "p0", "type=dpdk",
-                   f"options:dpdk-devargs={self.bench.device()}", f"options:n_rxq_desc={self.bench.descriptors}",
-                   f"options:n_txq_desc={self.bench.descriptors}")
+                   f"options:dpdk-devargs={self.setup.device()}", f"options:n_rxq_desc={self.setup.descriptors}",
+                   f"options:n_txq_desc={self.setup.descriptors}")
         error = self.vsctl("get", "Interface", "p0", "error").strip()
         if error != "[]":
             raise BenchError(f"{self.name}: {error}")

@@ -83,11 +83,11 @@ class Process:
         self.child.stdout.close()
 
 
-def eal(bench, name):
+def eal(setup, name):
     """Arguments of the EAL that make a peer's device and memory those of copse-dataplane."""
     return ["--in-memory", "--single-file-segments", "-m", "256", "--no-pci", "--no-telemetry", "--log-level=error",
             "--lcores", f"0@{GENERATOR_CPU},1@{WORKER_CPU}", f"--file-prefix=copse-bench-{name}", "--vdev",
-            bench.device()]
+            setup.device()]
 
 
 class Peer:
@@ -98,8 +98,8 @@ class Peer:
     api = alone = False
     quick_fanouts = None  # where --quick is content with fewer
 
-    def __init__(self, bench):
-        self.bench, self.process = bench, None
+    def __init__(self, setup):
+        self.setup, self.process = setup, None
 
     @classmethod
     def missing(cls):
@@ -109,13 +109,13 @@ class Peer:
     @staticmethod
     def equivalent(cell):
         """What it does in the place of a cell, or None: it knows no trees, and one kind of next hop."""
-        return (cell[0], cell[1], 1, 0, "link")
+        return cell.plain()
 
     def command(self):
         raise NotImplementedError
 
     def start(self):
-        self.process = Process(self.name, self.command(), self.bench.path(f"{self.name}.log"))
+        self.process = Process(self.name, self.command(), self.setup.path(f"{self.name}.log"))
 
     def set_copies(self, fanout):
         pass
@@ -134,20 +134,20 @@ class Testpmd(Peer):
 
     @staticmethod
     def equivalent(cell):
-        return (cell[0], 1, 1, 0, "link")
+        return cell.plain(fanout=1)
 
     def command(self):
-        return ["dpdk-testpmd", *eal(self.bench, self.name), "--", "--forward-mode=io", "--port-topology=loop",
-                "--auto-start", "--nb-cores=1", "--no-lsc-interrupt", "--total-num-mbufs=8192", f"--rxd={self.bench.descriptors}",
-                f"--txd={self.bench.descriptors}"]
+        return ["dpdk-testpmd", *eal(self.setup, self.name), "--", "--forward-mode=io", "--port-topology=loop",
+                "--auto-start", "--nb-cores=1", "--no-lsc-interrupt", "--total-num-mbufs=8192", f"--rxd={self.setup.descriptors}",
+                f"--txd={self.setup.descriptors}"]
 
 
 class Bare(Peer):
     name, expect = "bare", "bare"
 
     def command(self):
-        return [os.path.join(self.bench.build, "tools/gen/copse-bare"), *eal(self.bench, self.name), "--",
-                str(self.bench.descriptors)]
+        return [self.setup.program("tools/gen/copse-bare"), *eal(self.setup, self.name), "--",
+                str(self.setup.descriptors)]
 
     def set_copies(self, fanout):
         self.process.say(str(fanout))
@@ -161,30 +161,27 @@ class Copse(Peer):
         return cell
 
     def command(self):
-        path = self.bench.path("dataplane.cfg")
+        path = self.setup.path("dataplane.cfg")
         with open(path, "w") as handle:
             handle.write(self.configuration())
-        return [os.path.join(self.bench.build, "dataplane/copse-dataplane"), "--config", path]
+        return [self.setup.program("dataplane/copse-dataplane"), "--config", path]
 
     def configuration(self):
         """What copse-gen expects, see tools/gen/traffic.h."""
+        setup = self.setup
         neighbours = ",\n  ".join(
             f'{{ address = "198.{18 + kind}.{(n + 1) >> 8}.{(n + 1) & 255}"; '
             f'mac = "02:00:00:{kind:02x}:{(n + 1) >> 8:02x}:{(n + 1) & 255:02x}"; port = 0; }}'
-            for kind, count in ((1, 64), (2, self.bench.members)) for n in range(count))
-        trees = self.bench.trees
-        return f"""name = "bench";
-log_level = "warning";
-api_socket = "{self.bench.path('api.sock')}";
-address4 = "198.18.0.1";
-ports = ( {{ device = "{self.bench.device()}"; rx_descriptors = {self.bench.descriptors}; tx_descriptors = {self.bench.descriptors}; }} );
-workers = 1;
-worker_cpus = "{WORKER_CPU}";
-main_cpus = "{GENERATOR_CPU}";
-idle = "poll";
-permission_s = 3600;
-hugepages = "on";
-limits = {{ labels = {trees + self.bench.members + 1}; trees = {trees}; members = {self.bench.members + 1}; }};
-neighbours = (
-  {neighbours} );
-"""
+            for kind, count in ((1, 64), (2, setup.members)) for n in range(count))
+        cpus = ",".join(str(cpu) for cpu in (WORKER_CPU, GENERATOR_CPU)[:setup.workers])
+        keys = {"name": '"bench"', "log_level": '"warning"', "api_socket": f'"{setup.path("api.sock")}"',
+                "address4": '"198.18.0.1"', "workers": setup.workers, "worker_cpus": f'"{cpus}"',
+                "main_cpus": f'"{GENERATOR_CPU}"', "idle": '"poll"', "permission_s": 3600, "hugepages": '"on"',
+                "limits": f"{{ labels = {setup.trees + setup.members + 1}; trees = {setup.trees}; "
+                          f"members = {setup.members + 1}; }}",
+                **setup.keys}
+        port = {"device": f'"{setup.device()}"', "rx_descriptors": setup.descriptors, "tx_descriptors": setup.descriptors,
+                **setup.port_keys}
+        lines = [f"{name} = {value};" for name, value in keys.items()]
+        lines.append("ports = ( { " + " ".join(f"{name} = {value};" for name, value in port.items()) + " } );")
+        return "\n".join(lines) + f"\nneighbours = (\n  {neighbours} );\n"

@@ -29,16 +29,16 @@ class Relay(Peer):
 
     @staticmethod
     def equivalent(cell):
-        return (cell[0], cell[1], 1, 0, "link") if cell[1] <= 64 else None
+        return cell.plain() if cell.fanout <= 64 else None
 
     def start(self):
-        program = os.path.join(self.bench.build, "tools/gen/copse-relay")
+        program = self.setup.program("tools/gen/copse-relay")
         self.process = Process(self.name, ["unshare", "-n", "sh", "-c", NAMESPACE, "sh", program, self.mode],
-                               self.bench.path(f"{self.name}.log"))
+                               self.setup.path(f"{self.name}.log"))
         self.process.hear(START_S)
 
     def sample(self, cell):
-        self.process.say(f"frame={cell[0]} fanout={cell[1]} ms={self.bench.milliseconds}")
+        self.process.say(f"frame={cell.frame} fanout={cell.fanout} ms={self.setup.milliseconds}")
         return json.loads(self.process.hear(SAMPLE_S))
 
 
