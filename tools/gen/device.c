@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SEGMENTS_MAX 64
-#define SETTLE_US 100000 /* the other end shares memory and enables queues after it says it is ready */
+#define SETTLE_US 100000 /* nothing has changed for so long */
 
 /* Rings are served in the simplest form there is, the same for every peer: what is not here is offloads, events and
  * the packed layout. */
@@ -70,27 +70,27 @@ map_ring(struct gen_device *device, uint16_t index, struct gen_ring *ring) {
   return 0;
 }
 
-int
-gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error *error) {
-  unsigned seen;
-
-  for (unsigned tries = 0; __atomic_load_n(&current, __ATOMIC_ACQUIRE) < 0; tries++) {
-    if (tries > seconds * 100)
-      return copse_fail(error, -ETIMEDOUT, "nobody started a device at %s within %u s", device->path, seconds);
-    usleep(10000);
-  }
-  do {
-    seen = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
-    usleep(SETTLE_US);
-  } while (seen != __atomic_load_n(&epoch, __ATOMIC_ACQUIRE));
-  device->vid = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+static int
+map_device(struct gen_device *device) {
   free(device->memory);
   device->memory = NULL;
-  if (rte_vhost_get_mem_table(device->vid, &device->memory) != 0 || map_ring(device, 0, &device->receive) != 0 ||
-      map_ring(device, 1, &device->transmit) != 0)
-    return copse_fail(error, -EIO, "the device at %s has no rings", device->path);
-  mapped = seen;
-  return 0;
+  return rte_vhost_get_mem_table(device->vid, &device->memory) != 0 || map_ring(device, 0, &device->receive) != 0 ||
+             map_ring(device, 1, &device->transmit) != 0
+           ? -EIO
+           : 0;
+}
+
+/* A device that says it is ready may still share memory, which moves its rings; it is ready when it offers buffers. */
+int
+gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error *error) {
+  for (unsigned tries = 0; tries < seconds * (1000000 / SETTLE_US); tries++) {
+    mapped = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+    usleep(SETTLE_US);
+    device->vid = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    if (gen_device_alive(device) && map_device(device) == 0 && gen_ring_waiting(&device->receive) > 0)
+      return 0;
+  }
+  return copse_fail(error, -ETIMEDOUT, "nobody started a device at %s within %u s", device->path, seconds);
 }
 
 bool
