@@ -7,13 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const prefixes[] = {"/pops/", "/links/", "/reserved/", "/egress/", "/accounts/", "/sessions/"};
+static const char *const prefixes[] = {"/pops/",  "/links/",  "/reserved/", "/measured/",
+                                       "/stamp/", "/egress/", "/accounts/", "/sessions/"};
 
 void *
 copse_entry(struct copse_set *set, const char *name, size_t bytes) {
   void *object = copse_set_find(set, name);
 
   return object != NULL ? object : copse_set_make(set, name, bytes);
+}
+
+/* What plans are made of may have changed. */
+static void
+plans_stale(const struct copse_model *model) {
+  for (size_t i = 0; i < model->sessions.count; i++)
+    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
 }
 
 static int
@@ -25,8 +33,7 @@ apply_pop(struct copse_model *model, const char *name, const json_t *value, uint
   if (revision < pop->revision)
     return 0;
   pop->revision = revision;
-  for (size_t i = 0; i < model->sessions.count; i++)
-    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  plans_stale(model);
   if (!copse_pop_read(value, &pop->record))
     free(copse_set_remove(&model->pops, name));
   return 0;
@@ -41,8 +48,7 @@ apply_account(struct copse_model *model, const char *name, const json_t *value, 
   if (revision < account->revision)
     return 0;
   account->revision = revision;
-  for (size_t i = 0; i < model->sessions.count; i++)
-    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  plans_stale(model);
   if (!copse_account_read(value, &account->record))
     free(copse_set_remove(&model->accounts, name));
   return 0;
@@ -88,7 +94,7 @@ link_free(void *object) {
 
 static void
 link_sweep(struct copse_model *model, struct copse_link *link) {
-  if (link->revision == 0 && link->reserved == NULL)
+  if (link->revision == 0 && link->reserved == NULL && link->measured_revision == 0 && link->stamp_revision == 0)
     link_free(copse_set_remove(&model->links, link->name));
 }
 
@@ -103,8 +109,7 @@ apply_link(struct copse_model *model, const char *name, const json_t *value, uin
   link->revision = copse_link_read(value, &link->record) ? revision : 0;
   if (link->revision == 0)
     link->record = (struct copse_link_record){0};
-  for (size_t i = 0; i < model->sessions.count; i++)
-    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+  plans_stale(model);
   link_sweep(model, link);
   return 0;
 }
@@ -120,6 +125,43 @@ apply_reserved(struct copse_model *model, const char *name, json_t *value, uint6
   json_decref(link->reserved);
   link->reserved = json_is_object(value) ? json_incref(value) : NULL;
   link->reserved_revision = link->reserved != NULL ? revision : 0;
+  link_sweep(model, link);
+  return 0;
+}
+
+uint64_t
+copse_link_capacity(const struct copse_link *link) {
+  uint64_t percent = link->measured_revision == 0 ? 100 : link->measured.capacity_percent;
+
+  return link->record.bandwidth_bps / 100 * percent + link->record.bandwidth_bps % 100 * percent / 100;
+}
+
+static int
+apply_measured(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_link *link = link_entry(model, name);
+  uint64_t before;
+
+  if (link == NULL)
+    return -ENOMEM;
+  if (revision < link->measured_revision)
+    return 0;
+  before = copse_link_capacity(link);
+  link->measured_revision = copse_measured_read(value, &link->measured) ? revision : 0;
+  if (copse_link_capacity(link) != before)
+    plans_stale(model);
+  link_sweep(model, link);
+  return 0;
+}
+
+static int
+apply_stamp(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_link *link = link_entry(model, name);
+
+  if (link == NULL)
+    return -ENOMEM;
+  if (revision < link->stamp_revision)
+    return 0;
+  link->stamp_revision = copse_stamp_read(value, &link->stamp) ? revision : 0;
   link_sweep(model, link);
   return 0;
 }
@@ -144,6 +186,10 @@ apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t 
     return apply_link(model, name, value, revision);
   if ((name = below(key, "/reserved/", SIZE_MAX - 1)) != NULL)
     return apply_reserved(model, name, value, revision);
+  if ((name = below(key, "/measured/", SIZE_MAX - 1)) != NULL)
+    return apply_measured(model, name, value, revision);
+  if ((name = below(key, "/stamp/", SIZE_MAX - 1)) != NULL)
+    return apply_stamp(model, name, value, revision);
   if ((name = below(key, "/egress/", COPSE_NAME_BYTES - 1)) != NULL)
     return apply_egress(model, name, value, revision);
   if ((name = below(key, "/accounts/", COPSE_ACCOUNT_BYTES - 1)) != NULL)

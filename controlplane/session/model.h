@@ -32,6 +32,10 @@ struct copse_link {
   char from[COPSE_NAME_BYTES], to[COPSE_NAME_BYTES];
   uint64_t revision; /* 0: not in the topology (any more) */
   struct copse_link_record record;
+  uint64_t measured_revision; /* 0: nobody measures it */
+  struct copse_measured_record measured;
+  uint64_t stamp_revision; /* 0: there is no key */
+  struct copse_stamp_record stamp;
   uint64_t reserved_revision; /* 0: nothing is reserved */
   json_t *reserved;           /* {"S/T": bps} or null */
 };
@@ -125,6 +129,8 @@ int copse_model_apply(struct copse_model *model, const char *key, const char *va
 int copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision);
 void copse_model_free(struct copse_model *model);
 
+/* Layer 3 bit/s of a link that plans may hold: what is configured, lowered by what is measured. */
+uint64_t copse_link_capacity(const struct copse_link *link);
 /* Null when there is none; a session whose record is gone is none. */
 struct copse_session *copse_model_session(const struct copse_model *model, const char *id);
 /* Null when there is none, or only its progress is left. Walks over session->members skip those of revision 0. */

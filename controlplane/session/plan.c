@@ -14,6 +14,7 @@ struct inputs {
   const char **names; /* of PoPs: in configuration order, then those only the store knows */
   uint32_t name_count, name_capacity;
   uint64_t *egress_bps;
+  bool *cut_off; /* by PoP: it has links to it, and all are down */
   struct copse_arc *arcs;
   size_t arc_count;
   struct copse_area *areas;
@@ -116,12 +117,31 @@ less(uint64_t from, uint64_t amount) {
   return from > amount ? from - amount : 0;
 }
 
+/* A tree must reach every area: one that no link leads to any more would leave all others without. */
+static void
+find_cut_off(struct inputs *inputs, const struct copse_model *model) {
+  for (size_t i = 0; i < model->links.count; i++) {
+    const struct copse_link *link = model->links.items[i];
+
+    if (link->record.bandwidth_bps > 0)
+      inputs->cut_off[number_of(inputs, link->to)] = true;
+  }
+  for (size_t i = 0; i < model->links.count; i++) {
+    const struct copse_link *link = model->links.items[i];
+
+    if (copse_link_capacity(link) > 0)
+      inputs->cut_off[number_of(inputs, link->to)] = false;
+  }
+}
+
 static bool
 add_network(struct inputs *inputs, const struct copse_model *model, const struct copse_session *session) {
   inputs->arcs = calloc(model->links.count + 1, sizeof(*inputs->arcs));
   inputs->egress_bps = calloc(inputs->name_count + 1, sizeof(*inputs->egress_bps));
-  if (inputs->arcs == NULL || inputs->egress_bps == NULL)
+  inputs->cut_off = calloc(inputs->name_count + 1, sizeof(*inputs->cut_off));
+  if (inputs->arcs == NULL || inputs->egress_bps == NULL || inputs->cut_off == NULL)
     return false;
+  find_cut_off(inputs, model);
   for (uint32_t i = 0; i < inputs->name_count; i++) {
     const struct copse_egress *egress = copse_set_find(&model->egress, inputs->names[i]);
 
@@ -136,7 +156,7 @@ add_network(struct inputs *inputs, const struct copse_model *model, const struct
       inputs->egress_bps[from] = less(inputs->egress_bps[from], others);
     if (link->record.bandwidth_bps > 0 && from != to)
       inputs->arcs[inputs->arc_count++] =
-        (struct copse_arc){.from = from, .to = to, .bandwidth_bps = less(link->record.bandwidth_bps, others)};
+        (struct copse_arc){.from = from, .to = to, .bandwidth_bps = less(copse_link_capacity(link), others)};
   }
   return true;
 }
@@ -166,7 +186,7 @@ add_areas(struct inputs *inputs, const struct copse_model *model, const struct c
     struct copse_area area = {.pop = pop, .uplinks_bps = uplink};
     const struct copse_area_state *state = copse_set_find(&session->areas, inputs->names[pop]);
 
-    if (!copse_area_alive(model, session, inputs->names[pop]))
+    if (inputs->cut_off[pop] || !copse_area_alive(model, session, inputs->names[pop]))
       continue;
     for (size_t i = 0; i < session->members.count; i++) {
       const struct copse_member *member = session->members.items[i];
@@ -211,6 +231,7 @@ static void
 inputs_free(struct inputs *inputs) {
   free(inputs->names);
   free(inputs->egress_bps);
+  free(inputs->cut_off);
   free(inputs->arcs);
   free(inputs->areas);
   free(inputs->uplinks);
@@ -243,9 +264,10 @@ copse_plan_digest(const struct copse_model *model, const struct copse_session *s
   }
   for (size_t i = 0; i < model->links.count; i++) {
     const struct copse_link *link = model->links.items[i];
+    uint64_t capacity_bps = copse_link_capacity(link);
 
     crypto_generichash_update(&state, (const void *)link->name, strlen(link->name) + 1);
-    crypto_generichash_update(&state, (const void *)&link->record.bandwidth_bps, sizeof(link->record.bandwidth_bps));
+    crypto_generichash_update(&state, (const void *)&capacity_bps, sizeof(capacity_bps));
   }
   for (size_t i = 0; i < model->egress.count; i++) {
     const struct copse_egress *egress = model->egress.items[i];

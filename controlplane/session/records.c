@@ -99,7 +99,9 @@ copse_pop_read(const json_t *json, struct copse_pop_record *out) {
   char address[COPSE_ADDRESS_BYTES];
   uint16_t port;
 
+  out->stamp_port = 0;
   return copse_json_text(json, "address", address, sizeof(address)) && read_port(json, "port", &port) &&
+         (json_object_get(json, "stamp_port") == NULL || read_port(json, "stamp_port", &out->stamp_port)) &&
          copse_endpoint_parse(address, port, &out->endpoint) &&
          copse_json_text(json, "api", out->api, sizeof(out->api)) && copse_json_number(json, "lease", &out->lease);
 }
@@ -109,8 +111,9 @@ copse_pop_write(const struct copse_pop_record *pop) {
   char address[COPSE_ADDRESS_BYTES];
 
   copse_endpoint_text(&pop->endpoint, address);
-  return json_pack("{s:s, s:i, s:s, s:I}", "address", address, "port", (int)ntohs(pop->endpoint.port), "api", pop->api,
-                   "lease", (json_int_t)pop->lease);
+  return json_pack("{s:s, s:i, s:o*, s:s, s:I}", "address", address, "port", (int)ntohs(pop->endpoint.port),
+                   "stamp_port", pop->stamp_port == 0 ? NULL : json_integer(pop->stamp_port), "api", pop->api, "lease",
+                   (json_int_t)pop->lease);
 }
 
 bool
@@ -124,6 +127,41 @@ json_t *
 copse_link_write(const struct copse_link_record *link) {
   return json_pack("{s:I, s:f, s:s}", "bandwidth_bps", (json_int_t)link->bandwidth_bps, "delay_ms", link->delay_ms,
                    "by", link->by);
+}
+
+const char *
+copse_measured_state(const struct copse_measured_record *measured) {
+  if (measured->capacity_percent == 0)
+    return "down";
+  return measured->capacity_percent < 100 ? "degraded" : "up";
+}
+
+bool
+copse_measured_read(const json_t *json, struct copse_measured_record *out) {
+  out->loss = json_number_value(json_object_get(json, "loss"));
+  out->delay_ms = json_number_value(json_object_get(json, "delay_ms"));
+  out->jitter_ms = json_number_value(json_object_get(json, "jitter_ms"));
+  return copse_json_number(json, "capacity_percent", &out->capacity_percent) && out->capacity_percent <= 100;
+}
+
+json_t *
+copse_measured_write(const struct copse_measured_record *measured) {
+  return json_pack("{s:s, s:I, s:f, s:f, s:f}", "state", copse_measured_state(measured), "capacity_percent",
+                   (json_int_t)measured->capacity_percent, "loss", measured->loss, "delay_ms", measured->delay_ms,
+                   "jitter_ms", measured->jitter_ms);
+}
+
+bool
+copse_stamp_read(const json_t *json, struct copse_stamp_record *out) {
+  return copse_json_hex(json, "key", out->key, sizeof(out->key));
+}
+
+json_t *
+copse_stamp_write(const struct copse_stamp_record *stamp) {
+  char key[2 * COPSE_KEY_BYTES + 1];
+
+  copse_hex(stamp->key, sizeof(stamp->key), key);
+  return json_pack("{s:s}", "key", key);
 }
 
 bool

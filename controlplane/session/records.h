@@ -17,6 +17,7 @@
 
 struct copse_pop_record {
   struct copse_endpoint endpoint; /* of its dataplane */
+  uint16_t stamp_port;            /* of its Session-Reflector, host order; 0: none */
   char api[COPSE_URL_BYTES];
   uint64_t lease; /* that the record lives under */
 };
@@ -25,6 +26,18 @@ struct copse_link_record {
   uint64_t bandwidth_bps;
   double delay_ms;
   char by[COPSE_NAME_BYTES]; /* the PoP whose configuration has it */
+};
+
+/* What is measured of a link, written by the PoP it leaves. */
+struct copse_measured_record {
+  uint64_t capacity_percent; /* of its configured bandwidth that can be used: 100 up, 0 down, between degraded */
+  double loss;               /* share of packets, 0 to 1 */
+  double delay_ms, jitter_ms;
+};
+
+/* Key of the STAMP session from one PoP to another. */
+struct copse_stamp_record {
+  uint8_t key[COPSE_KEY_BYTES]; /* zeros: unauthenticated mode */
 };
 
 /* A PoP's egress budget. */
@@ -109,6 +122,8 @@ struct copse_tree_record {
   uint64_t bps, packets, bytes; /* measured at the root */
 };
 
+/* "up", "degraded" or "down". */
+const char *copse_measured_state(const struct copse_measured_record *measured);
 /* Names of enum copse_tree_status as docs/api.md has them. */
 const char *copse_tree_status_name(enum copse_tree_status status);
 
@@ -118,6 +133,10 @@ bool copse_pop_read(const json_t *json, struct copse_pop_record *out);
 json_t *copse_pop_write(const struct copse_pop_record *pop);
 bool copse_link_read(const json_t *json, struct copse_link_record *out);
 json_t *copse_link_write(const struct copse_link_record *link);
+bool copse_measured_read(const json_t *json, struct copse_measured_record *out);
+json_t *copse_measured_write(const struct copse_measured_record *measured);
+bool copse_stamp_read(const json_t *json, struct copse_stamp_record *out);
+json_t *copse_stamp_write(const struct copse_stamp_record *stamp);
 bool copse_egress_read(const json_t *json, struct copse_egress_record *out);
 json_t *copse_egress_write(const struct copse_egress_record *egress);
 bool copse_account_read(const json_t *json, struct copse_account_record *out);
