@@ -12,17 +12,16 @@ import sys
 import tempfile
 import time
 
+from alone import GsoRelay, MmsgRelay, XdpBroadcast
 from goals import judge
 from network import release_hugepages, reserve_hugepages, used_hugepages
 from ovs import OpenVSwitch
 from peers import Bare, BenchError, Copse, Testpmd
-from relay import GsoRelay, MmsgRelay
 from session import Setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
-PEERS = [Testpmd, Bare, OpenVSwitch, MmsgRelay, GsoRelay, Copse]
-ABSENT = {"xdp-broadcast": "not part of this bench yet"}
+PEERS = [Testpmd, Bare, OpenVSwitch, MmsgRelay, GsoRelay, XdpBroadcast, Copse]
 HUGEPAGES = 448
 FIRST = "replicate"  # all there is with --quick
 
@@ -112,8 +111,6 @@ def print_end(context, rows, failures):
     for peer in PEERS:
         if peer not in context.peers():
             print(f"skipped: {peer.name}: {peer.missing() or 'not asked for'}")
-    for name, reason in ABSENT.items():
-        print(f"skipped: {name}: {reason}")
     for failure in failures:
         print(f"scripts/bench: {failure}", file=sys.stderr)
 

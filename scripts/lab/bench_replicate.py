@@ -49,14 +49,14 @@ def describe(cell):
 def print_table(results, checked):
     print("copies/s in millions (median [min-max] of the p90 of 20 ms slices), ratios to the same run; "
           "* the generator was the limit")
-    print("frame fanout   trees  next hop  peer        Mcopies/s                cycles/copy  ratio")
+    print("frame fanout   trees  next hop  peer           Mcopies/s                cycles/copy  copse x peer")
     by_name = {peer.name: peer for peer in results.peers}
     for (name, cell) in sorted(results.samples, key=lambda key: (key[1].kind, key[1].trees, key[1].zipf, *key[1][:2])):
         row = results.row(by_name[name], cell)
-        ratio = "  ".join(f"{other} x{value:.2f}" for other, value in row["ratio"].items())
+        ratio = "  ".join(f"{other} {value:.2f}" for other, value in row["ratio"].items()) if name == "copse" else ""
         limit = "*" if results.median(name, cell, "full") < 0.5 else " "
         span = f"{row['copies_per_s'] / 1e6:6.2f}{limit} [{row['min'] / 1e6:.2f}-{row['max'] / 1e6:.2f}]"
-        print(f"{describe(cell):<30} {name:<11} {span:<24} {row['cycles_per_copy'] or 0:>8}     {ratio}")
+        print(f"{describe(cell):<30} {name:<14} {span:<24} {row['cycles_per_copy'] or 0:>8}     {ratio}")
     for name, count in checked.items():
         print(f"checked: {name}, {count} copies, each right, none missing that is not counted")
     for cell, seconds in loading(results).items():

@@ -3,20 +3,16 @@
  * recvmmsg and sent on with sendmmsg: one message for each copy (mmsg), or for each next hop one UDP_SEGMENT message
  * that carries the whole batch (gso). A thread on CPU 0 sends to it over loopback, so that receiving costs the relay's
  * CPU, 1, no softirq. To be run in a network namespace with lo and a device that frees what is sent to 198.19.0.0/16.
- * usage: copse-relay mmsg|gso; reads lines `frame=F fanout=N ms=M`, prints one JSON object for each. */
+ * usage: copse-relay mmsg|gso */
+#include "alone.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #define PORT 7117
 #define HOPS_MAX 64
@@ -25,9 +21,6 @@
 #define DATAGRAM_MAX 65507
 #define HEADERS 42
 #define PAYLOAD_MAX 2048
-#define SLICE_NS 20000000ULL
-#define SLICES_MAX 512
-#define WARM_UP_SLICES 3
 #define FIRST_HOP 0xc6130001U /* 198.19.0.1 */
 
 static unsigned payload; /* of what the generator sends; 0: it rests */
@@ -36,26 +29,11 @@ static struct iovec parts[BATCH];
 static struct sockaddr_in hops[HOPS_MAX];
 static struct mmsghdr messages[MESSAGES];
 
-struct tally {
-  uint64_t copies, batches, full;
+struct relay {
+  int in, out;
+  bool gso;
+  uint64_t batches, full;
 };
-
-static uint64_t
-now_ns(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void
-pin(int cpu) {
-  cpu_set_t set;
-
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
 
 static int
 udp_socket(void) {
@@ -76,7 +54,7 @@ generate(void *unused) {
   int fd = udp_socket(), last = 0;
 
   (void)unused;
-  pin(0);
+  gen_pin(0);
   for (;;) {
     const int size = (int)__atomic_load_n(&payload, __ATOMIC_RELAXED);
     if (size == 0) {
@@ -137,94 +115,62 @@ relay_gso(int fd, unsigned received, unsigned fanout, unsigned size) {
   return copies;
 }
 
-static void
-relay(int in, int out, bool gso, unsigned size, unsigned fanout, uint64_t end, struct tally *tally) {
+static uint64_t
+work(void *context, const struct gen_alone_order *order, uint64_t end_ns) {
   static struct mmsghdr batch[BATCH];
+  struct relay *relay = context;
+  uint64_t copies = 0;
 
-  while (now_ns() < end) {
+  while (gen_now_ns() < end_ns) {
     for (unsigned i = 0; i < BATCH; i++) {
-      parts[i] = (struct iovec){buffer[i], size};
+      parts[i] = (struct iovec){buffer[i], order->frame - HEADERS};
       batch[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
     }
-    const int received = recvmmsg(in, batch, BATCH, MSG_DONTWAIT, NULL);
+    const int received = recvmmsg(relay->in, batch, BATCH, MSG_DONTWAIT, NULL);
     if (received <= 0)
       continue;
-    tally->batches++;
-    tally->full += received == BATCH;
-    tally->copies +=
-      gso ? relay_gso(out, (unsigned)received, fanout, size) : relay_mmsg(out, (unsigned)received, fanout);
+    relay->batches++;
+    relay->full += received == BATCH;
+    copies += relay->gso ? relay_gso(relay->out, (unsigned)received, order->fanout, order->frame - HEADERS)
+                         : relay_mmsg(relay->out, (unsigned)received, order->fanout);
   }
+  return copies;
 }
 
-static int
-compare(const void *a, const void *b) {
-  const double left = *(const double *)a, right = *(const double *)b;
+static bool
+begin(void *context, const struct gen_alone_order *order) {
+  const int size = (int)order->frame - HEADERS;
+  struct relay *relay = context;
 
-  return (left > right) - (left < right);
-}
-
-static void
-sample(int in, int out, bool gso, unsigned frame, unsigned fanout, unsigned slices) {
-  const int size = (int)frame - HEADERS;
-  const uint64_t cycles = __rdtsc(), begin = now_ns();
-  struct tally tally = {0};
-  double rates[SLICES_MAX];
-  uint64_t start, before = 0;
-
-  if (gso)
-    setsockopt(out, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
+  if (relay->gso)
+    setsockopt(relay->out, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
+  relay->batches = relay->full = 0;
   __atomic_store_n(&payload, (unsigned)size, __ATOMIC_RELAXED);
-  relay(in, out, gso, (unsigned)size, fanout, begin + WARM_UP_SLICES * SLICE_NS, &tally);
-  tally = (struct tally){0};
-  start = now_ns();
-  for (unsigned i = 0; i < slices; i++) {
-    relay(in, out, gso, (unsigned)size, fanout, start + SLICE_NS, &tally);
-    const uint64_t end = now_ns();
-    rates[i] = (double)(tally.copies - before) * 1e9 / (double)(end - start);
-    before = tally.copies;
-    start = end;
-  }
-  __atomic_store_n(&payload, 0, __ATOMIC_RELAXED);
-  qsort(rates, slices, sizeof(*rates), compare);
-  printf("{\"copies_per_s\":%.0f,\"full\":%.3f,\"tsc_hz\":%.0f}\n", rates[(slices * 9 - 1) / 10],
-         tally.batches ? (double)tally.full / (double)tally.batches : 0,
-         (double)(__rdtsc() - cycles) * 1e9 / (double)(now_ns() - begin));
-  fflush(stdout);
+  return true;
 }
 
-/* The number behind `name` in a line, or 0. */
-static unsigned
-number(const char *line, const char *name) {
-  const char *at = strstr(line, name);
+static double
+end(void *context) {
+  const struct relay *relay = context;
 
-  return at != NULL ? (unsigned)strtoul(at + strlen(name), NULL, 10) : 0;
+  __atomic_store_n(&payload, 0, __ATOMIC_RELAXED);
+  return relay->batches ? (double)relay->full / (double)relay->batches : 0;
 }
 
 int
 main(int argc, char **argv) {
   struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  const bool gso = argc > 1 && strcmp(argv[1], "gso") == 0;
-  int in = udp_socket(), out = udp_socket();
+  struct relay relay = {.in = udp_socket(), .out = udp_socket(), .gso = argc > 1 && strcmp(argv[1], "gso") == 0};
+  const struct gen_alone alone = {HEADERS + 1, PAYLOAD_MAX, HOPS_MAX, &relay, begin, work, end};
   pthread_t generator;
-  char line[128];
 
   for (uint32_t hop = 0; hop < HOPS_MAX; hop++)
     hops[hop] =
       (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(FIRST_HOP + hop)}};
-  if (in < 0 || out < 0 || bind(in, (const struct sockaddr *)&here, sizeof(here)) != 0 ||
+  if (relay.in < 0 || relay.out < 0 || bind(relay.in, (const struct sockaddr *)&here, sizeof(here)) != 0 ||
       pthread_create(&generator, NULL, generate, NULL) != 0) {
     fprintf(stderr, "copse-relay: %s\n", strerror(errno));
     return 1;
   }
-  pin(1);
-  puts("{\"listening\":true}");
-  fflush(stdout);
-  while (fgets(line, sizeof(line), stdin) != NULL) {
-    const unsigned frame = number(line, "frame="), fanout = number(line, "fanout=");
-    const unsigned slices = (unsigned)(number(line, "ms=") * 1000000ULL / SLICE_NS);
-    if (frame <= HEADERS || frame > PAYLOAD_MAX || fanout < 1 || fanout > HOPS_MAX || slices < 1 || slices > SLICES_MAX)
-      return 2;
-    sample(in, out, gso, frame, fanout, slices);
-  }
-  return 0;
+  return gen_alone_serve(&alone);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
 
+#include "quantile.h"
 #include <rte_cycles.h>
-#include <stdlib.h>
 
 #define WARM_UP_MS 40
 #define QUIET_MS 10   /* nothing came for so long: nothing is under way */
@@ -76,13 +76,6 @@ drain(struct gen_device *device, struct gen_sink *sink) {
   }
 }
 
-static int
-compare(const void *a, const void *b) {
-  const double left = *(const double *)a, right = *(const double *)b;
-
-  return (left > right) - (left < right);
-}
-
 void
 gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traffic, struct gen_sink *sink) {
   const uint64_t hz = rte_get_tsc_hz(), slice = hz / 1000 * GEN_SLICE_MS;
@@ -110,7 +103,7 @@ gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traf
   drain(device, sink);
   run->received = sink->frames;
   run->alive = gen_device_alive(device);
-  qsort(rates, run->slices, sizeof(*rates), compare);
-  run->p90 = rates[(run->slices * 9 - 1) / 10];
+  gen_sort(rates, run->slices);
+  run->p90 = gen_quantile(rates, run->slices, 0.9);
   run->best = rates[run->slices - 1];
 }
