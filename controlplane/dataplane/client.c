@@ -37,7 +37,9 @@ struct copse_dataplane {
   struct request *first, **last; /* in the order sent, which is that of the answers */
   struct copse_api_hello hello;
   struct copse_counters *counters;
-  int counters_fd; /* received, not yet mapped */
+  int counters_fd;               /* received, not yet mapped */
+  struct copse_counters *former; /* of the life before, kept until HELLO says which one it is now */
+  uint64_t former_instance;
 };
 
 static void disconnect(struct copse_dataplane *dataplane, const char *why);
@@ -197,8 +199,12 @@ disconnect(struct copse_dataplane *dataplane, const char *why) {
   }
   if (was_up)
     dataplane->hooks.down(dataplane->hooks.context);
-  copse_counters_unmap(dataplane->counters);
-  dataplane->counters = NULL;
+  if (dataplane->counters != NULL) {
+    copse_counters_unmap(dataplane->former);
+    dataplane->former = dataplane->counters;
+    dataplane->former_instance = dataplane->hello.instance;
+    dataplane->counters = NULL;
+  }
   retry_later(dataplane);
 }
 
@@ -224,6 +230,8 @@ take_hello(struct copse_dataplane *dataplane, const void *body, size_t bytes, st
   dataplane->complained = false;
   dataplane->retry_ms = RETRY_FIRST_MS;
   dataplane->hooks.up(dataplane->hooks.context);
+  copse_counters_unmap(dataplane->former);
+  dataplane->former = NULL;
   return 0;
 }
 
@@ -398,6 +406,7 @@ copse_dataplane_free(struct copse_dataplane *dataplane) {
   if (dataplane->counters_fd >= 0)
     close(dataplane->counters_fd);
   copse_counters_unmap(dataplane->counters);
+  copse_counters_unmap(dataplane->former);
   free(dataplane);
 }
 
@@ -409,6 +418,12 @@ copse_dataplane_connected(const struct copse_dataplane *dataplane) {
 const struct copse_api_hello *
 copse_dataplane_hello(const struct copse_dataplane *dataplane) {
   return &dataplane->hello;
+}
+
+const struct copse_counters *
+copse_dataplane_former(const struct copse_dataplane *dataplane, uint64_t *instance) {
+  *instance = dataplane->former_instance;
+  return dataplane->former_instance == dataplane->hello.instance ? NULL : dataplane->former;
 }
 
 const struct copse_counters *

@@ -35,6 +35,10 @@ const struct copse_api_hello *copse_dataplane_hello(const struct copse_dataplane
 /* Valid until `down`; null when not connected. */
 const struct copse_counters *copse_dataplane_counters(const struct copse_dataplane *dataplane);
 
+/* Within `up`: the counters of the life we were connected to before, when it was another. That one has ended, since a
+ * dataplane answers only after the one before it has stopped its workers: they are final. Null otherwise. */
+const struct copse_counters *copse_dataplane_former(const struct copse_dataplane *dataplane, uint64_t *instance);
+
 /* Sends the operations as one batch. Callbacks come later, never from within the call, in order of the requests.
  * -ENOTCONN, -ENOMEM (also when the operations are incomplete), -EMSGSIZE. */
 int copse_dataplane_batch(struct copse_dataplane *dataplane, uint64_t expected_generation,

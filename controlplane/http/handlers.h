@@ -16,6 +16,7 @@ void copse_handle_events(struct copse_call *call);
 void copse_handle_account_create(struct copse_call *call);
 void copse_handle_account_show(struct copse_call *call);
 void copse_handle_account_credit(struct copse_call *call);
+void copse_handle_account_journal(struct copse_call *call);
 
 void copse_handle_session_create(struct copse_call *call);
 void copse_handle_session_list(struct copse_call *call);

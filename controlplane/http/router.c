@@ -20,6 +20,7 @@ static const struct copse_route routes[] = {
   {"POST", "/v1/accounts", COPSE_ROLE_OPERATOR, BODY_JSON, copse_handle_account_create},
   {"GET", "/v1/accounts/{account}", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_account_show},
   {"POST", "/v1/accounts/{account}/credit", COPSE_ROLE_OPERATOR, BODY_JSON, copse_handle_account_credit},
+  {"GET", "/v1/accounts/{account}/journal", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_account_journal},
   {"GET", "/v1/topology", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_topology},
   {"GET", "/v1/events", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_events},
   {"POST", "/v1/sessions", COPSE_ROLE_ACCOUNT, BODY_JSON, copse_handle_session_create},

@@ -49,12 +49,21 @@ copse_control_commit(struct copse_control *control, const struct copse_compare *
   return result;
 }
 
+int
+copse_control_transact(struct copse_control *control, struct copse_transaction *transaction) {
+  int result = -ENOMEM;
+
+  if (!transaction->failed)
+    result = copse_control_commit(control, transaction->compares, transaction->compare_count, transaction->changes,
+                                  transaction->change_count);
+  copse_transaction_free(transaction);
+  return result;
+}
+
 static void
 on_change(void *context, const char *key, const char *value, uint64_t revision) {
   struct copse_control *control = context;
 
-  if (strncmp(key, "/leaves/", 8) == 0 || strncmp(key, "/tokens/", 8) == 0)
-    return;
   if (copse_model_apply(&control->model, key, value, revision) == -ENOMEM)
     copse_log(COPSE_LOG_ERROR, "no memory for %s", key);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prepaid allowance of the trees rooted here. Bytes are taken from an account and granted to a tree in one transaction;
- * the dataplane carries no more than was granted, so nothing that fails can overspend. What a dataplane had been
- * granted when it died counts as spent: at most allowance_s seconds of a tree. */
+ * the dataplane carries no more than was granted, so nothing that fails can overspend.
+ *
+ * A dataplane that does not answer may still forward, so what it has been granted stays granted. Once another life
+ * answers in its place it has ended, and its counters, if we had them mapped, are final: the rest of its grants goes on
+ * in the new life. Without them nobody can say what was carried, and the grants count as lost: at most allowance_s
+ * seconds of a tree. */
 #include "ledger.h"
 #include "plan.h"
 #include "state.h"
@@ -15,6 +19,54 @@
 static uint64_t
 instance_of(const struct copse_control *control) {
   return copse_dataplane_hello(control->dataplane)->instance;
+}
+
+/* What a former life of the dataplane has carried is charged if its last count is known; else its grants are lost. */
+static void
+end_former_life(const struct copse_control *control, struct copse_ledger_change *change) {
+  const struct copse_final *final = copse_set_find(&control->nodes.finals, change->tree);
+
+  if (final != NULL && final->instance == change->record.instance)
+    copse_ledger_settle(change, &control->model, final->charged_bytes);
+  else
+    copse_ledger_lose(change, &control->model);
+}
+
+/* The instance's counters are final: remembers what its trees have charged until their ledgers take it. */
+void
+copse_credit_note_finals(struct copse_control *control, const struct copse_counters *former, uint64_t instance) {
+  for (size_t i = 0; i < control->model.sessions.count; i++) {
+    const struct copse_session *session = control->model.sessions.items[i];
+
+    for (size_t j = 0; j < session->ledgers.count; j++) {
+      const struct copse_tree_ledger *ledger = session->ledgers.items[j];
+      const struct copse_shadow_tree *tree = copse_shadow_tree(&control->nodes.shadow, ledger->id);
+      struct copse_tree_state state;
+      struct copse_final *final;
+
+      if (tree == NULL || ledger->record.instance != instance)
+        continue;
+      copse_counters_tree_state(former, tree->set.slot, &state);
+      if (state.id != tree->set.id)
+        continue;
+      free(copse_set_remove(&control->nodes.finals, ledger->id));
+      final = copse_set_make(&control->nodes.finals, ledger->id, sizeof(*final));
+      if (final != NULL) {
+        final->instance = instance;
+        final->charged_bytes = state.charged_bytes;
+      }
+    }
+  }
+}
+
+/* Commits; the last count of a former life has been used then. */
+static int
+commit(struct copse_control *control, struct copse_ledger_change *change) {
+  int result = copse_ledger_commit(control, change);
+
+  if (result == 0 && (change->close || change->record.instance == instance_of(control)))
+    free(copse_set_remove(&control->nodes.finals, change->tree));
+  return result;
 }
 
 /* What the tree has been charged in this life of the dataplane; false when its state is not visible. */
@@ -49,9 +101,9 @@ richest_account(const struct copse_control *control, const struct copse_session 
     const struct copse_account *account = copse_set_find(&control->model.accounts, member->record.account);
 
     if (member->revision == 0 || strcmp(member->record.pop, control->config->pop) != 0 || account == NULL ||
-        account->record.credit_bytes < COPSE_CREDIT_MIN_BYTES)
+        account->record.bytes[COPSE_BOOK_CREDIT] < COPSE_CREDIT_MIN_BYTES)
       continue;
-    if (best == NULL || account->record.credit_bytes > best->record.credit_bytes)
+    if (best == NULL || account->record.bytes[COPSE_BOOK_CREDIT] > best->record.bytes[COPSE_BOOK_CREDIT])
       best = account;
   }
   return best;
@@ -75,16 +127,20 @@ renew(struct copse_control *control, const struct copse_session *session, const 
       const struct copse_shadow_tree *tree) {
   const struct copse_tree_ledger *ledger = copse_set_find(&session->ledgers, planned->id);
   struct copse_ledger_change change;
-  uint64_t charged, at_hand, full;
+  uint64_t charged, granted, at_hand, full;
   bool settle;
 
   if (!read_charged(control, tree, &charged))
     return;
   copse_ledger_begin(&change, session->id, planned->id, planned->root, ledger);
-  settle = copse_ledger_adopt(&change, instance_of(control));
-  charged += change.record.base_bytes;
+  settle = change.record.instance != instance_of(control) && change.record.granted_bytes > 0;
+  if (change.record.instance != instance_of(control)) {
+    end_former_life(control, &change);
+    copse_ledger_adopt(&change, instance_of(control));
+  }
+  granted = change.record.granted_bytes - change.record.base_bytes;
   full = (uint64_t)((double)planned->rate_bps / 8 * (double)planned->edge_count * control->config->allowance_s);
-  at_hand = change.record.granted_bytes > charged ? change.record.granted_bytes - charged : 0;
+  at_hand = granted > charged ? granted - charged : 0;
   if (at_hand < full / 2 && has_source(control, session)) {
     const struct copse_account *account = richest_account(control, session);
 
@@ -93,7 +149,7 @@ renew(struct copse_control *control, const struct copse_session *session, const 
   }
   if (settle || (at_hand == 0 && change.record.grant_count > 0)) {
     copse_ledger_settle(&change, &control->model, charged);
-    copse_ledger_commit(control, &change);
+    commit(control, &change);
   }
 }
 
@@ -193,8 +249,10 @@ copse_credit_close(struct copse_control *control, struct copse_session *session,
   bool known = tree != NULL && ledger->record.instance == instance_of(control) && read_charged(control, tree, &charged);
 
   copse_ledger_begin(&change, session->id, ledger->id, ledger->record.root, ledger);
-  copse_ledger_settle(&change, &control->model,
-                      known ? change.record.base_bytes + charged : change.record.granted_bytes);
+  if (known)
+    copse_ledger_settle(&change, &control->model, charged);
+  else
+    end_former_life(control, &change);
   copse_ledger_return(&change, &control->model);
-  return copse_ledger_commit(control, &change) == 0;
+  return commit(control, &change) == 0;
 }

@@ -181,6 +181,38 @@ write_sessions(FILE *out, const struct copse_control *control) {
   single(out, "copse_sessions_owned", "gauge", "Sessions this PoP plans.", owned);
 }
 
+/* Bytes by book, and two differences that are zero whatever happens: of what is in the books and what came out of the
+ * sources, and of what accounts have leased and what trees have been granted. */
+static void
+write_ledger(FILE *out, const struct copse_model *model) {
+  uint64_t sums[COPSE_BOOK_COUNT] = {0}, grants = 0;
+  int64_t residual = 0;
+
+  for (size_t i = 0; i < model->accounts.count; i++) {
+    const struct copse_account *account = model->accounts.items[i];
+
+    residual += copse_account_residual(&account->record);
+    for (int book = 0; book < COPSE_BOOK_COUNT; book++)
+      sums[book] += account->record.bytes[book];
+  }
+  for (size_t i = 0; i < model->sessions.count; i++) {
+    const struct copse_session *session = model->sessions.items[i];
+
+    for (size_t j = 0; j < session->ledgers.count; j++) {
+      const struct copse_tree_ledger *ledger = session->ledgers.items[j];
+
+      for (size_t k = 0; k < ledger->record.grant_count; k++)
+        grants += ledger->record.grants[k].bytes;
+    }
+  }
+  head(out, "copse_ledger_bytes", "gauge", "Bytes of all accounts, by book.");
+  for (int book = 0; book < COPSE_BOOK_COUNT; book++)
+    fprintf(out, "copse_ledger_bytes{book=\"%s\"} %" PRIu64 "\n", copse_book_names[book], sums[book]);
+  head(out, "copse_ledger_residual_bytes", "gauge", "Books less sources, leased bytes less grants of trees: zero.");
+  fprintf(out, "copse_ledger_residual_bytes{of=\"books\"} %" PRId64 "\n", residual);
+  fprintf(out, "copse_ledger_residual_bytes{of=\"leases\"} %" PRId64 "\n", (int64_t)(sums[COPSE_BOOK_LEASED] - grants));
+}
+
 void
 copse_control_metrics(struct copse_control *control, FILE *out) {
   const struct copse_counters *mapped = copse_dataplane_counters(control->dataplane);
@@ -192,6 +224,7 @@ copse_control_metrics(struct copse_control *control, FILE *out) {
   single(out, "copse_table_members", "gauge", "Members in the dataplane's table.", control->nodes.shadow.members.count);
   single(out, "copse_table_links", "gauge", "Links in the dataplane's table.", control->nodes.shadow.links.count);
   write_sessions(out, control);
+  write_ledger(out, &control->model);
   if (mapped == NULL || control->nodes.state < COPSE_NODES_READY)
     return;
   write_workers(out, mapped);

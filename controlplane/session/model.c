@@ -197,12 +197,23 @@ apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t 
   return 0;
 }
 
+/* The store has more than a model: tokens, leaves, journals. */
+static bool
+is_of_model(const char *key) {
+  for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+    if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
+      return true;
+  return false;
+}
+
 int
 copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision) {
   json_error_t error;
   json_t *json = NULL;
   int result;
 
+  if (!is_of_model(key))
+    return 0;
   if (value != NULL) {
     json = json_loads(value, JSON_DECODE_ANY, &error);
     if (json == NULL)

@@ -186,7 +186,13 @@ read_table(struct copse_control *control) {
 
 static void
 on_up(void *context) {
-  read_table(context);
+  struct copse_control *control = context;
+  uint64_t instance;
+  const struct copse_counters *former = copse_dataplane_former(control->dataplane, &instance);
+
+  if (former != NULL)
+    copse_credit_note_finals(control, former, instance);
+  read_table(control);
 }
 
 static void
@@ -242,5 +248,6 @@ copse_nodes_stop(struct copse_control *control) {
   copse_dataplane_free(control->dataplane);
   control->dataplane = NULL;
   copse_shadow_free(&control->nodes.shadow);
+  copse_set_free(&control->nodes.finals, free);
   copse_operations_free(&control->nodes.operations);
 }

@@ -60,7 +60,7 @@ copse_area_credit(const struct copse_model *model, const struct copse_session *s
 
     if (member->revision != 0 && strcmp(member->record.pop, pop) == 0 && account != NULL &&
         is_first_of_account(session, i))
-      credit += account->record.credit_bytes;
+      credit += account->record.bytes[COPSE_BOOK_CREDIT];
   }
   for (size_t i = 0; i < session->ledgers.count; i++) {
     const struct copse_tree_ledger *ledger = session->ledgers.items[i];

@@ -176,18 +176,6 @@ copse_egress_write(const struct copse_egress_record *egress) {
 }
 
 bool
-copse_account_read(const json_t *json, struct copse_account_record *out) {
-  return copse_json_number(json, "credit_bytes", &out->credit_bytes) &&
-         copse_json_number(json, "leased_bytes", &out->leased_bytes);
-}
-
-json_t *
-copse_account_write(const struct copse_account_record *account) {
-  return json_pack("{s:I, s:I}", "credit_bytes", (json_int_t)account->credit_bytes, "leased_bytes",
-                   (json_int_t)account->leased_bytes);
-}
-
-bool
 copse_member_read(const json_t *json, struct copse_member_record *out) {
   struct copse_endpoint endpoint;
   const json_t *seed = json_object_get(json, "seed");

@@ -4,6 +4,7 @@
 #ifndef COPSE_RECORDS_H
 #define COPSE_RECORDS_H
 
+#include "ledger/account.h"
 #include <copse/api.h>
 #include <copse/trees.h>
 #include <jansson.h>
@@ -11,7 +12,6 @@
 
 #define COPSE_SESSION_BYTES 33 /* 32 hex digits */
 #define COPSE_ID_BYTES 17      /* of members and trees: 16 hex digits */
-#define COPSE_ACCOUNT_BYTES 64
 #define COPSE_URL_BYTES 256
 #define COPSE_ADDRESS_BYTES 46
 
@@ -44,10 +44,6 @@ struct copse_stamp_record {
 struct copse_egress_record {
   uint64_t egress_bps;
   char by[COPSE_NAME_BYTES];
-};
-
-struct copse_account_record {
-  uint64_t credit_bytes, leased_bytes;
 };
 
 struct copse_member_record {
@@ -110,13 +106,14 @@ struct copse_grant {
   uint64_t bytes; /* not yet charged */
 };
 
-/* The ledger and the meter reading of a tree, written by its root. granted = charged + sum of grants. */
+/* The ledger and the meter reading of a tree, written by its root. granted = charged + lost + sum of grants. */
 struct copse_tree_record {
   char root[COPSE_NAME_BYTES];
   uint64_t instance;      /* of the dataplane `base_bytes` belongs to */
-  uint64_t base_bytes;    /* granted to the tree before this life of the dataplane */
+  uint64_t base_bytes;    /* charged and lost before this life of the dataplane */
   uint64_t granted_bytes; /* in all */
   uint64_t charged_bytes; /* in all, as settled with the accounts */
+  uint64_t lost_bytes;    /* in all; granted to lives of the dataplane of which no count is left */
   struct copse_grant grants[COPSE_GRANTS_MAX];
   size_t grant_count;
   uint64_t bps, packets, bytes; /* measured at the root */
@@ -139,8 +136,6 @@ bool copse_stamp_read(const json_t *json, struct copse_stamp_record *out);
 json_t *copse_stamp_write(const struct copse_stamp_record *stamp);
 bool copse_egress_read(const json_t *json, struct copse_egress_record *out);
 json_t *copse_egress_write(const struct copse_egress_record *egress);
-bool copse_account_read(const json_t *json, struct copse_account_record *out);
-json_t *copse_account_write(const struct copse_account_record *account);
 bool copse_member_read(const json_t *json, struct copse_member_record *out);
 json_t *copse_member_write(const struct copse_member_record *member);
 bool copse_progress_read(const json_t *json, struct copse_progress *out);

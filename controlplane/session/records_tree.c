@@ -141,7 +141,8 @@ copse_tree_record_read(const json_t *json, struct copse_tree_record *out) {
          copse_json_hex(json, "instance", &out->instance, sizeof(out->instance)) &&
          copse_json_number(json, "base_bytes", &out->base_bytes) &&
          copse_json_number(json, "granted_bytes", &out->granted_bytes) &&
-         copse_json_number(json, "charged_bytes", &out->charged_bytes) && copse_json_number(json, "bps", &out->bps) &&
+         copse_json_number(json, "charged_bytes", &out->charged_bytes) &&
+         copse_json_number(json, "lost_bytes", &out->lost_bytes) && copse_json_number(json, "bps", &out->bps) &&
          copse_json_number(json, "packets", &out->packets) && copse_json_number(json, "bytes", &out->bytes);
 }
 
@@ -154,8 +155,9 @@ copse_tree_record_write(const struct copse_tree_record *record) {
     json_array_append_new(grants, json_pack("{s:s, s:I}", "account", record->grants[i].account, "bytes",
                                             (json_int_t)record->grants[i].bytes));
   copse_hex(&record->instance, sizeof(record->instance), instance);
-  return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "root", record->root, "instance", instance,
+  return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "root", record->root, "instance", instance,
                    "base_bytes", (json_int_t)record->base_bytes, "granted_bytes", (json_int_t)record->granted_bytes,
-                   "charged_bytes", (json_int_t)record->charged_bytes, "grants", grants, "bps", (json_int_t)record->bps,
-                   "packets", (json_int_t)record->packets, "bytes", (json_int_t)record->bytes);
+                   "charged_bytes", (json_int_t)record->charged_bytes, "lost_bytes", (json_int_t)record->lost_bytes,
+                   "grants", grants, "bps", (json_int_t)record->bps, "packets", (json_int_t)record->packets, "bytes",
+                   (json_int_t)record->bytes);
 }

@@ -1,70 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finished sessions are kept for a while for people to look at, then they go with all their keys. Any PoP does it. */
+/* Finished sessions are kept for a while for people to look at, then they go with all their keys; so do old keys of
+ * contributions. Any PoP does it. */
+#include "ledger/contribution.h"
 #include "state.h"
 #include <copse/log.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LOOK_MS 1000
+#define SWEEP_MS 3600000
 #define LEAVES_PER_CHUNK 2000
-#define FIXED_KEYS 4
-#define KEY_BYTES (sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_NAME_BYTES)
-
-struct removal {
-  struct copse_change *changes;
-  char (*keys)[KEY_BYTES];
-  size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3))) add(struct removal *removal, const char *format, ...) {
-  va_list arguments;
-
-  va_start(arguments, format);
-  vsnprintf(removal->keys[removal->count], KEY_BYTES, format, arguments);
-  va_end(arguments);
-  removal->changes[removal->count] =
-    (struct copse_change){.kind = COPSE_CHANGE_DELETE, .key = removal->keys[removal->count]};
-  removal->count++;
-}
+#define KEY_BYTES (sizeof("/sessions/") + COPSE_SESSION_BYTES)
 
 /* Every key of the session; those that do not exist change nothing. */
 static void
-gather(struct removal *removal, const struct copse_session *session, size_t chunks) {
-  add(removal, "/sessions/%s", session->id);
-  add(removal, "/sessions/%s/owner", session->id);
-  add(removal, "/sessions/%s/plan", session->id);
-  add(removal, "/sessions/%s/orders", session->id);
+gather(struct copse_transaction *removal, const struct copse_session *session) {
+  size_t chunks = ((size_t)copse_session_blocks(session) + LEAVES_PER_CHUNK - 1) / LEAVES_PER_CHUNK;
+
+  copse_transaction_compare(removal, session->revision, "/sessions/%s", session->id);
+  copse_transaction_delete(removal, "/sessions/%s", session->id);
+  copse_transaction_delete(removal, "/sessions/%s/owner", session->id);
+  copse_transaction_delete(removal, "/sessions/%s/plan", session->id);
+  copse_transaction_delete(removal, "/sessions/%s/orders", session->id);
   for (size_t i = 0; i < session->areas.count; i++)
-    add(removal, "/sessions/%s/area/%s", session->id, ((struct copse_area_state *)session->areas.items[i])->pop);
+    copse_transaction_delete(removal, "/sessions/%s/area/%s", session->id,
+                             ((struct copse_area_state *)session->areas.items[i])->pop);
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    add(removal, "/sessions/%s/members/%s", session->id, member->id);
-    add(removal, "/sessions/%s/progress/%s", session->id, member->id);
+    copse_transaction_delete(removal, "/sessions/%s/members/%s", session->id, member->id);
+    copse_transaction_delete(removal, "/sessions/%s/progress/%s", session->id, member->id);
   }
   for (size_t i = 0; i < chunks; i++)
-    add(removal, "/leaves/%s/%zu", session->id, i);
+    copse_transaction_delete(removal, "/leaves/%s/%zu", session->id, i);
 }
 
 static void
 remove_session(struct copse_control *control, const struct copse_session *session) {
-  size_t chunks = ((size_t)copse_session_blocks(session) + LEAVES_PER_CHUNK - 1) / LEAVES_PER_CHUNK;
-  size_t most = FIXED_KEYS + session->areas.count + 2 * session->members.count + chunks;
-  struct removal removal = {.changes = calloc(most, sizeof(*removal.changes)),
-                            .keys = calloc(most, sizeof(*removal.keys))};
-  char key[KEY_BYTES], id[COPSE_SESSION_BYTES];
-  struct copse_compare compare = {.key = key, .revision = session->revision};
+  struct copse_transaction removal = {0};
+  char id[COPSE_SESSION_BYTES];
 
   copse_copy(id, sizeof(id), session->id);
-  snprintf(key, sizeof(key), "/sessions/%s", id);
-  if (removal.changes != NULL && removal.keys != NULL) {
-    gather(&removal, session, chunks);
-    if (copse_control_commit(control, &compare, 1, removal.changes, removal.count) == 0)
-      copse_log(COPSE_LOG_INFO, "session %s: forgotten", id);
-  }
-  free(removal.changes);
-  free(removal.keys);
+  gather(&removal, session);
+  if (copse_control_transact(control, &removal) == 0)
+    copse_log(COPSE_LOG_INFO, "session %s: forgotten", id);
 }
 
 /* Notes when it was first seen to have ended. */
@@ -91,6 +70,10 @@ copse_retire_walk(struct copse_control *control, uint64_t now_ms) {
   if (now_ms - control->retired_ms < LOOK_MS)
     return;
   control->retired_ms = now_ms;
+  if (control->swept_ms == 0 || now_ms - control->swept_ms >= SWEEP_MS) {
+    control->swept_ms = now_ms;
+    copse_contributions_sweep(control->store, wall_s - COPSE_CONTRIBUTION_KEEP_S);
+  }
   for (size_t i = control->model.sessions.count; i-- > 0;) {
     const struct copse_session *session = control->model.sessions.items[i];
 

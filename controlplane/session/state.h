@@ -12,6 +12,7 @@
 #include "dataplane/client.h"
 #include "model.h"
 #include "shadow.h"
+#include "store/transaction.h"
 
 enum copse_nodes_state {
   COPSE_NODES_AWAY,    /* no dataplane */
@@ -27,9 +28,16 @@ struct copse_refused {
   uint64_t until_ms;
 };
 
+/* What a life of the dataplane that has ended had charged a tree rooted here. */
+struct copse_final {
+  char id[COPSE_ID_BYTES]; /* of the tree */
+  uint64_t instance, charged_bytes;
+};
+
 struct copse_nodes {
   enum copse_nodes_state state;
   struct copse_shadow shadow;
+  struct copse_set finals;            /* struct copse_final */
   struct copse_operations operations; /* of the batch being made or under way */
   uint64_t sent, confirmed;           /* batches */
   bool broken;                        /* an operation could not be applied to the shadow: read it again */
@@ -49,6 +57,7 @@ struct copse_control {
   uint64_t renewed_ms;
   uint64_t walked_ms; /* last time the slow things were looked at */
   uint64_t retired_ms;
+  uint64_t swept_ms;
   char api[COPSE_URL_BYTES];
   struct copse_endpoint endpoint; /* of our dataplane */
   struct copse_dataplane *dataplane;
@@ -63,6 +72,8 @@ uint64_t copse_control_wall(void);
  * for -EAGAIN. */
 int copse_control_commit(struct copse_control *control, const struct copse_compare *compares, size_t compare_count,
                          const struct copse_change *changes, size_t change_count);
+/* The same with a transaction, which is freed. */
+int copse_control_transact(struct copse_control *control, struct copse_transaction *transaction);
 /* Delivers what others have changed, now. What was found in the model may be gone afterwards: find it again. */
 void copse_control_refresh(struct copse_control *control);
 /* Walks again as soon as the loop is free. */
@@ -111,6 +122,9 @@ void copse_labels_walk(struct copse_control *control);
 /* credit.c: allowances of trees rooted here. The walk leases and settles in the store, the push queues operations. */
 void copse_credit_walk(struct copse_control *control, uint64_t now_ms);
 void copse_credit_push(struct copse_control *control);
+/* A life of the dataplane has ended, these are its counters and the shadow is of its table: keeps what its trees were
+ * charged. */
+void copse_credit_note_finals(struct copse_control *control, const struct copse_counters *former, uint64_t instance);
 /* Settles with the accounts what a tree that goes has charged; true when nothing is left to settle. */
 bool copse_credit_close(struct copse_control *control, struct copse_session *session, struct copse_tree_ledger *ledger,
                         const struct copse_shadow_tree *tree);

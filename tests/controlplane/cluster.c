@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster.h"
+#include "account.h"
 #include <copse/log.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -157,11 +158,10 @@ cluster_put(struct cluster *cluster, const char *key, const char *value) {
 
 void
 cluster_account(struct cluster *cluster, const char *account, uint64_t credit_bytes) {
-  char key[128], value[128];
+  char key[128], value[ACCOUNT_TEXT_BYTES];
 
   snprintf(key, sizeof(key), "/accounts/%s", account);
-  snprintf(value, sizeof(value), "{\"credit_bytes\":%llu,\"leased_bytes\":0}", (unsigned long long)credit_bytes);
-  cluster_put(cluster, key, value);
+  cluster_put(cluster, key, account_text(value, credit_bytes, 0));
 }
 
 void
@@ -252,4 +252,34 @@ cluster_is_not_oversold(struct cluster *cluster) {
       return false;
   }
   return true;
+}
+
+bool
+cluster_ledger_is_balanced(struct cluster *cluster) {
+  uint64_t leased = 0, grants = 0;
+
+  cluster_session(cluster, "");
+  for (size_t i = 0; i < cluster->model.accounts.count; i++) {
+    const struct copse_account *account = cluster->model.accounts.items[i];
+
+    if (copse_account_residual(&account->record) != 0)
+      return false;
+    leased += account->record.bytes[COPSE_BOOK_LEASED];
+  }
+  for (size_t i = 0; i < cluster->model.sessions.count; i++) {
+    const struct copse_session *session = cluster->model.sessions.items[i];
+
+    for (size_t j = 0; j < session->ledgers.count; j++) {
+      const struct copse_tree_ledger *ledger = session->ledgers.items[j];
+      uint64_t accounted = ledger->record.charged_bytes + ledger->record.lost_bytes;
+
+      for (size_t k = 0; k < ledger->record.grant_count; k++) {
+        grants += ledger->record.grants[k].bytes;
+        accounted += ledger->record.grants[k].bytes;
+      }
+      if (accounted != ledger->record.granted_bytes)
+        return false;
+    }
+  }
+  return leased == grants;
 }

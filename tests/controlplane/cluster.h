@@ -51,6 +51,9 @@ char *cluster_join(struct cluster *cluster, size_t pop, const char *session, con
 json_t *cluster_sync(struct cluster *cluster, size_t pop, const char *session, const char *account, const char *member,
                      const char *body, int *status);
 
+/* The books of every account add up to zero, and what accounts have leased is what trees have been granted. Reads the
+ * store anew. */
+bool cluster_ledger_is_balanced(struct cluster *cluster);
 /* No link's reservations exceed its budget, and they are exactly what plans hold. */
 bool cluster_is_not_oversold(struct cluster *cluster);
 

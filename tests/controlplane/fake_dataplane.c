@@ -109,6 +109,23 @@ fake_member_count(const struct fake_dataplane *fake) {
   return count;
 }
 
+uint64_t
+fake_tree_carry(struct fake_dataplane *fake, uint64_t id, uint64_t bytes) {
+  struct fake_tree *tree = fake_tree_find(fake, id);
+  struct copse_tree_state *state = tree == NULL ? NULL : fake_tree_state(fake, tree->set.slot);
+  uint64_t edges = tree == NULL ? 0 : tree->set.charged_edges;
+  uint64_t room = edges == 0 ? 0 : (state->allowance_bytes - state->charged_bytes) / edges;
+
+  if (edges == 0 || state->allowance_bytes < state->charged_bytes)
+    return 0;
+  if (bytes > room)
+    bytes = room;
+  state->charged_bytes += bytes * edges;
+  fake_tree_counters(fake, tree->set.slot)->packets++;
+  fake_tree_counters(fake, tree->set.slot)->bytes += bytes;
+  return bytes;
+}
+
 static int
 refuse(struct fake_dataplane *fake, int status, const char *why) {
   snprintf(fake->refused, sizeof(fake->refused), "%s", why);

@@ -53,6 +53,10 @@ struct copse_api_link *fake_link_find(struct fake_dataplane *fake, const char *n
 unsigned fake_tree_count(const struct fake_dataplane *fake);
 unsigned fake_member_count(const struct fake_dataplane *fake);
 
+/* The root of a tree carries up to `bytes`, as long as its allowance lasts; returns how many, each charged once per
+ * edge. */
+uint64_t fake_tree_carry(struct fake_dataplane *fake, uint64_t id, uint64_t bytes);
+
 /* Counters to write, of the only worker. */
 struct copse_tree_counters *fake_tree_counters(struct fake_dataplane *fake, uint32_t slot);
 struct copse_tree_state *fake_tree_state(struct fake_dataplane *fake, uint32_t slot);

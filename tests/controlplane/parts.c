@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pure parts of a control plane: sets, slots, the shadow of a table, records, the model, the ledger. */
-#include "session/ledger.h"
+/* The pure parts of a control plane: sets, slots, the shadow of a table, records, the model. */
 #include "session/model.h"
 #include "session/shadow.h"
 #include <copse/log.h>
@@ -216,101 +215,4 @@ Test(records, numbers_are_whole_and_addresses_of_both_families) {
   cr_expect_str_eq(text, "2001:db8::1");
   cr_expect_not(copse_endpoint_parse("198.18.0.256", 7117, &endpoint));
   json_decref(json);
-}
-
-/* Credit + leased + charged of a change, the account being the only one. */
-static uint64_t
-total(const struct copse_ledger_change *change) {
-  uint64_t sum = change->record.charged_bytes;
-
-  for (size_t i = 0; i < change->account_count; i++)
-    sum += change->accounts[i].record.credit_bytes + change->accounts[i].record.leased_bytes;
-  return sum;
-}
-
-static const struct copse_account *
-make_account(const char *name, uint64_t credit, uint64_t leased) {
-  char key[64], value[128];
-  static uint64_t revision;
-
-  snprintf(key, sizeof(key), "/accounts/%s", name);
-  snprintf(value, sizeof(value), "{\"credit_bytes\":%llu,\"leased_bytes\":%llu}", (unsigned long long)credit,
-           (unsigned long long)leased);
-  apply(key, value, ++revision);
-  return copse_set_find(&model.accounts, name);
-}
-
-Test(ledger, bytes_move_and_none_is_lost, .fini = clear) {
-  const struct copse_account *alice = make_account("alice", 1000, 0);
-  struct copse_ledger_change change;
-
-  copse_ledger_begin(&change, S, "00000000000000aa", "N1", NULL);
-  cr_expect_not(copse_ledger_adopt(&change, 5), "nothing was granted before");
-  cr_expect(copse_ledger_lease(&change, alice, 600));
-  cr_expect(copse_ledger_lease(&change, alice, 600), "what there is");
-  cr_expect_eq(change.record.granted_bytes, 1000);
-  cr_expect_eq(change.record.grant_count, 1);
-  cr_expect_eq(total(&change), 1000);
-  copse_ledger_settle(&change, &model, 250);
-  cr_expect_eq(change.record.charged_bytes, 250);
-  cr_expect_eq(change.accounts[0].record.leased_bytes, 750);
-  cr_expect_eq(total(&change), 1000);
-  copse_ledger_settle(&change, &model, 100);
-  cr_expect_eq(change.record.charged_bytes, 250, "charges never go back");
-  copse_ledger_return(&change, &model);
-  cr_expect_eq(change.accounts[0].record.credit_bytes, 750);
-  cr_expect_eq(change.accounts[0].record.leased_bytes, 0);
-  cr_expect_eq(total(&change), 1000);
-}
-
-Test(ledger, a_dataplane_that_died_has_spent_what_it_had, .fini = clear) {
-  const struct copse_account *alice = make_account("alice", 500, 500);
-  struct copse_tree_ledger ledger = {.revision = 3,
-                                     .record = {.instance = 5,
-                                                .granted_bytes = 800,
-                                                .charged_bytes = 300,
-                                                .grants = {{.account = "alice", .bytes = 500}},
-                                                .grant_count = 1}};
-  struct copse_ledger_change change;
-
-  copse_ledger_begin(&change, S, "00000000000000aa", "N1", &ledger);
-  cr_expect(copse_ledger_adopt(&change, 6));
-  cr_expect_eq(change.record.base_bytes, 800);
-  cr_expect(copse_ledger_lease(&change, alice, 200));
-  copse_ledger_settle(&change, &model, change.record.base_bytes + 50);
-  cr_expect_eq(change.record.charged_bytes, 850);
-  cr_expect_eq(change.record.granted_bytes, 1000);
-  cr_expect_eq(change.accounts[0].record.credit_bytes, 300);
-  cr_expect_eq(change.accounts[0].record.leased_bytes, 150);
-}
-
-Test(ledger, oldest_grants_are_spent_first, .fini = clear) {
-  const struct copse_account *alice = make_account("alice", 100, 0), *bob = make_account("bob", 100, 0);
-  struct copse_ledger_change change;
-
-  copse_ledger_begin(&change, S, "00000000000000aa", "N1", NULL);
-  copse_ledger_adopt(&change, 5);
-  copse_ledger_lease(&change, alice, 100);
-  copse_ledger_lease(&change, bob, 100);
-  copse_ledger_settle(&change, &model, 130);
-  cr_expect_eq(change.record.grant_count, 1);
-  cr_expect_str_eq(change.record.grants[0].account, "bob");
-  cr_expect_eq(change.record.grants[0].bytes, 70);
-  copse_ledger_return(&change, &model);
-  cr_expect_eq(change.accounts[1].record.credit_bytes, 70);
-  cr_expect_eq(total(&change), 200);
-}
-
-Test(ledger, an_account_that_is_gone_holds_nothing_up, .fini = clear) {
-  struct copse_tree_ledger ledger = {
-    .revision = 3,
-    .record = {.instance = 5, .granted_bytes = 800, .grants = {{.account = "nobody", .bytes = 800}}, .grant_count = 1}};
-  struct copse_ledger_change change;
-
-  copse_ledger_begin(&change, S, "00000000000000aa", "N1", &ledger);
-  copse_ledger_settle(&change, &model, 100);
-  copse_ledger_return(&change, &model);
-  cr_expect_eq(change.account_count, 0);
-  cr_expect_eq(change.record.grant_count, 0);
-  cr_expect(change.close);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans and their transactions, from records alone. */
 #include "session/plan.h"
+#include "account.h"
 #include "config.h"
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -25,6 +26,14 @@ static void __attribute__((format(printf, 2, 3))) put(const char *key, const cha
   vsnprintf(value, sizeof(value), format, arguments);
   va_end(arguments);
   cr_assert_eq(copse_model_apply(&model, key, value, ++revision), 0);
+}
+
+static void
+put_account(const char *name, uint64_t credit, uint64_t leased) {
+  char key[64], value[ACCOUNT_TEXT_BYTES];
+
+  snprintf(key, sizeof(key), "/accounts/%s", name);
+  put(key, "%s", account_text(value, credit, leased));
 }
 
 static void
@@ -78,7 +87,7 @@ setup(void) {
       if (i != j)
         put_link(names[i], names[j], 10000000);
   }
-  put("/accounts/alice", "{\"credit_bytes\":1000000000,\"leased_bytes\":0}");
+  put_account("alice", 1000000000, 0);
   put_session(S1);
   put_member(S1, 1, "N1", "alice", 2000000, true);
   put_member(S1, 2, "N2", "alice", 2000000, false);
@@ -218,21 +227,21 @@ Test(plan, credit_makes_growth_and_its_lack_ends_the_tree) {
   struct copse_plan_record plan;
 
   config.growth_max = 10;
-  put("/accounts/alice", "{\"credit_bytes\":15000000,\"leased_bytes\":0}");
+  put_account("alice", 15000000, 0);
   plan = make(S1);
   cr_expect_float_eq(rooted(&plan, "N1")->growth, 2.0, 1e-9, "1 + 8 * 15e6 / (2e6 * 60)");
   cr_expect_eq(rooted(&plan, "N1")->max_bps, 4000000);
   adopt(S1, &plan);
   copse_plan_record_free(&plan);
-  put("/accounts/alice", "{\"credit_bytes\":14000000,\"leased_bytes\":1000000}");
+  put_account("alice", 14000000, 1000000);
   plan = make(S1);
   cr_expect_float_eq(rooted(&plan, "N1")->growth, 2.0, 1e-9, "a little less moves nothing");
   copse_plan_record_free(&plan);
-  put("/accounts/alice", "{\"credit_bytes\":1000000,\"leased_bytes\":14000000}");
+  put_account("alice", 1000000, 14000000);
   plan = make(S1);
   cr_expect_lt(rooted(&plan, "N1")->growth, 1.1);
   copse_plan_record_free(&plan);
-  put("/accounts/alice", "{\"credit_bytes\":1000,\"leased_bytes\":14000000}");
+  put_account("alice", 1000, 14000000);
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_NO_SENDER);
   cr_expect_str_eq(rooted(&plan, "N1")->reason, "no credit");
@@ -242,18 +251,18 @@ Test(plan, credit_makes_growth_and_its_lack_ends_the_tree) {
 Test(plan, what_a_tree_still_holds_is_credit_of_its_area_alone) {
   const struct copse_session *session = copse_model_session(&model, S1);
 
-  put("/accounts/alice", "{\"credit_bytes\":0,\"leased_bytes\":5000000}");
-  put(
-    "/sessions/" S1 "/trees/00000000000000aa",
-    "{\"root\":\"N1\",\"instance\":\"0000000000000001\",\"base_bytes\":0,\"granted_bytes\":5000000,"
-    "\"charged_bytes\":0,\"grants\":[{\"account\":\"alice\",\"bytes\":5000000}],\"bps\":0,\"packets\":0,\"bytes\":0}");
+  put_account("alice", 0, 5000000);
+  put("/sessions/" S1 "/trees/00000000000000aa",
+      "{\"root\":\"N1\",\"instance\":\"0000000000000001\",\"base_bytes\":0,\"granted_bytes\":5000000,"
+      "\"charged_bytes\":0,\"lost_bytes\":0,\"grants\":[{\"account\":\"alice\",\"bytes\":5000000}],\"bps\":0,"
+      "\"packets\":0,\"bytes\":0}");
   cr_expect_eq(copse_area_credit(&model, session, "N1"), 5000000);
   cr_expect_eq(copse_area_credit(&model, session, "N2"), 0);
 }
 
 Test(plan, an_account_counts_once_in_an_area) {
   put_member(S1, 5, "N1", "alice", 1000000, false);
-  put("/accounts/bob", "{\"credit_bytes\":500000,\"leased_bytes\":0}");
+  put_account("bob", 500000, 0);
   put_member(S1, 6, "N1", "bob", 1000000, false);
   cr_expect_eq(copse_area_credit(&model, copse_model_session(&model, S1), "N1"), 1000500000);
 }

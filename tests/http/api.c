@@ -180,6 +180,11 @@ Test(api, bodies_that_are_not_json, .init = set_up, .fini = tear_down) {
   tear_down();
 }
 
+/* An account of which nothing has been leased. */
+#define BOOKS(granted, earned, credit, entries)                                                                        \
+  "{\"account\":\"alice\",\"granted_bytes\":" granted ",\"earned_bytes\":" earned ",\"credit_bytes\":" credit          \
+  ",\"leased_bytes\":0,\"charged_bytes\":0,\"lost_bytes\":0,\"entries\":" entries "}"
+
 Test(api, account_life, .init = set_up, .fini = tear_down) {
   const struct reply *reply =
     ask(&server, "POST", "/v1/accounts", operator, "{\"name\":\"alice\",\"credit_bytes\":9e9}");
@@ -192,15 +197,41 @@ Test(api, account_life, .init = set_up, .fini = tear_down) {
                  "already");
   /* The refused duplicate has changed neither credit nor token. */
   reply = ask(&server, "GET", "/v1/accounts/alice", alice, NULL);
-  cr_expect(eq(str, reply->body, "{\"account\":\"alice\",\"credit_bytes\":9000000000,\"leased_bytes\":0}"));
+  cr_expect(eq(str, reply->body, BOOKS("9000000000", "0", "9000000000", "1")));
   reply = ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":1e9}");
   cr_expect(eq(long, reply->status, 200));
-  cr_expect(eq(str, reply->body, "{\"account\":\"alice\",\"credit_bytes\":10000000000,\"leased_bytes\":0}"));
+  cr_expect(eq(str, reply->body, BOOKS("10000000000", "0", "10000000000", "2")));
   cr_expect(eq(str, ask(&server, "GET", "/v1/accounts/alice", operator, NULL)->body,
-               "{\"account\":\"alice\",\"credit_bytes\":10000000000,\"leased_bytes\":0}"));
+               BOOKS("10000000000", "0", "10000000000", "2")));
   expect_problem(ask(&server, "GET", "/v1/accounts/nobody", operator, NULL), 404, NULL, "no such account");
   expect_problem(ask(&server, "POST", "/v1/accounts/nobody/credit", operator, "{\"bytes\":1}"), 404, NULL,
                  "no such account");
+  tear_down();
+}
+
+Test(api, a_contribution_counts_once, .init = set_up_accounts, .fini = tear_down) {
+  static const char upload[] = "{\"bytes\":500,\"key\":\"chunk-1\",\"source\":\"earned\",\"note\":\"for bob\"}";
+  const struct reply *reply;
+
+  for (int i = 0; i < 3; i++) {
+    reply = ask(&server, "POST", "/v1/accounts/alice/credit", operator, upload);
+    cr_expect(eq(long, reply->status, 200));
+    cr_expect(eq(str, reply->body, BOOKS("9000000000", "500", "9000000500", "2")));
+  }
+  expect_problem(ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":501,\"key\":\"chunk-1\"}"),
+                 409, "key", "another");
+  expect_problem(ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":1,\"key\":\"a/b\"}"), 400,
+                 "key", "key: must be");
+  expect_problem(ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":1,\"source\":\"stolen\"}"),
+                 400, "source", "granted or earned");
+  expect_problem(ask(&server, "POST", "/v1/accounts/alice/credit", operator, "{\"bytes\":1,\"note\":7}"), 400, "note",
+                 "must be text");
+  expect_problem(ask(&server, "GET", "/v1/accounts/alice/journal", bob, NULL), 403, NULL, "not your account");
+  expect_problem(ask(&server, "GET", "/v1/accounts/nobody/journal", operator, NULL), 404, NULL, "no such account");
+  reply = ask(&server, "GET", "/v1/accounts/alice/journal", alice, NULL);
+  cr_expect(eq(long, reply->status, 200));
+  cr_expect(strstr(reply->body, "\"moves\":[{\"from\":\"earned\",\"to\":\"credit\",\"bytes\":500}],"
+                                "\"contribution\":\"chunk-1\"}]}") != NULL);
   tear_down();
 }
 
