@@ -64,7 +64,7 @@ static const struct copse_key keys[] = {
   NUMBER(growth_reference_s, FLOAT, 60, 0.1, 1e6, "s, T_ref: credit is compared with what M_i carries in it"),
   NUMBER(growth_max, FLOAT, 4, 1, 1000, "C_max: the most a tree's rate may exceed M_i"),
   NUMBER(allowance_s, FLOAT, 4, 0.5, 60, "s at a tree's rate that are leased from accounts at a time"),
-  NUMBER(burst_us, UINT, 10000, COPSE_BURST_MIN_US, COPSE_BURST_MAX_US, "us, depth of all token buckets"),
+  NUMBER(burst_us, UINT, 4000, COPSE_BURST_MIN_US, COPSE_BURST_MAX_US, "us, depth of all token buckets"),
   NUMBER(sync_ms, UINT, 250, 20, 10000, "ms between two syncs of a peer"),
   NUMBER(gather_ms, UINT, 300, 0, 60000, "ms without another receiver joining before the first block is injected"),
   NUMBER(silence_ms, UINT, 30000, 1000, 600000, "ms of silence after which a member is removed"),

@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 #include "api/server.h"
 #include "daemon/capabilities.h"
+#include "daemon/clock.h"
 #include "daemon/notify.h"
 #include "daemon/report.h"
 #include "neighbour/resolver.h"
@@ -130,7 +131,7 @@ create_table(struct copse_daemon *daemon, struct copse_error *error) {
                .links = (uint32_t)limits->links,
                .fan_out = (uint32_t)limits->fan_out,
                .workers = (uint32_t)daemon->config->workers},
-    .tsc_hz = rte_get_tsc_hz(),
+    .tsc_hz = copse_clock_tsc_hz(),
     .local4 = daemon->config->local4,
     .local6 = daemon->config->local6,
   };

@@ -7,8 +7,10 @@
  *
  * Bound: in any T >= 1 s at most rate * T bytes pass, and one packet more. A bucket of depth D admits r * (T + D)
  * bytes, so it runs at r = rate * (1 - D / 1 s). The packet more is the granularity: conformance is asked before the
- * packet is added, so that an idle bucket passes a packet of any size even where its depth is shorter than the packet.
- * In the other direction, where packets are never further apart than the depth, no time is lost: r * T pass.
+ * packet is added, so that an idle bucket passes a packet of any size.
+ * In the other direction, where packets are never further apart than the depth, no time is lost: r * T pass. So that
+ * this holds at low rates too, a bucket is never shallower than the packet at hand: where that is deeper than D, two
+ * packets are the granularity.
  *
  * Ticks wrap after 80 days at 2.6 GHz and are compared as signed differences; copse_bucket_catch_up, once a day,
  * keeps idle buckets valid. The word 0 is an idle bucket at any time.
@@ -41,10 +43,13 @@ copse_bucket_cost(const struct copse_rate *rate, uint32_t bytes) {
   return (uint64_t)((cost + (1U << COPSE_COST_BITS) - 1) >> COPSE_COST_BITS);
 }
 
-/* Takes `bytes` at `now` (TSC) if the bucket is at most `depth` ticks ahead: rate->depth, or less for traffic that
- * shall leave room. Returns whether they conform; if not, nothing is taken. */
+/* How much of its depth traffic may use. */
+enum copse_share { COPSE_WHOLE, COPSE_HALF /* leaves room for what may use all */ };
+
+/* Takes `bytes` at `now` (TSC) if the bucket is at most its depth, or that share of it, ahead. Returns whether they
+ * conform; if not, nothing is taken. */
 static inline bool
-copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint64_t depth,
+copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, enum copse_share share,
                   bool shared) {
   const uint64_t ticks = now << COPSE_TICK_BITS;
   uint64_t arrival, next;
@@ -55,7 +60,7 @@ copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now,
   arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
   do {
     const int64_t ahead = arrival == 0 ? 0 : (int64_t)(arrival - ticks);
-    if (ahead > (int64_t)depth)
+    if (ahead > (int64_t)(rate->depth >> share) && ahead > (int64_t)(cost >> share))
       return false;
     next = ticks + (uint64_t)(ahead > 0 ? ahead : 0) + cost;
     if (!shared) {
@@ -82,10 +87,10 @@ copse_meter_colour(struct copse_meter *meter, const struct copse_meter_rates *ra
                    bool shared) {
   if (rates->peak.cost == 0)
     return COPSE_GREEN;
-  if (!copse_bucket_take(&meter->peak, &rates->peak, now, bytes, rates->peak.depth, shared))
+  if (!copse_bucket_take(&meter->peak, &rates->peak, now, bytes, COPSE_WHOLE, shared))
     return COPSE_RED;
   if (rates->committed.cost != 0 &&
-      copse_bucket_take(&meter->committed, &rates->committed, now, bytes, rates->committed.depth, shared))
+      copse_bucket_take(&meter->committed, &rates->committed, now, bytes, COPSE_WHOLE, shared))
     return COPSE_GREEN;
   return COPSE_YELLOW;
 }

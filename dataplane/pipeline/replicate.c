@@ -95,9 +95,8 @@ choose(const struct copse_worker *worker, const struct copse_packet *packet, con
   if (unlikely(frame_bytes > lane->largest))
     return COPSE_DROP_NO_BUFFER;
   /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
-  const uint64_t depth =
-    is_link && packet->colour == COPSE_YELLOW ? destination->rate.depth / 2 : destination->rate.depth;
-  if (!copse_bucket_take(&egress->bucket, &destination->rate, now, bytes, depth, worker->shared))
+  const enum copse_share share = is_link && packet->colour == COPSE_YELLOW ? COPSE_HALF : COPSE_WHOLE;
+  if (!copse_bucket_take(&egress->bucket, &destination->rate, now, bytes, share, worker->shared))
     return is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE;
   copy->destination = destination;
   copy->lane = lane;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the main thread says of the workers, and to the service manager. */
+#include "daemon/clock.h"
 #include "daemon/notify.h"
 #include "daemon/report.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECOND 1000000000ULL
@@ -125,4 +127,20 @@ Test(notify, the_watchdog_is_ours_only_if_it_names_us) {
   snprintf(pid, sizeof(pid), "%d", (int)getpid());
   setenv("WATCHDOG_PID", pid, 1);
   cr_expect_eq(copse_watchdog_us(), 5000000);
+}
+
+/* ---- the clock ---- */
+
+Test(clock, cycles_of_a_second_are_known_to_a_ten_thousandth) {
+  struct timespec begin, end;
+  const double first = (double)copse_clock_tsc_hz();
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  const double second = (double)copse_clock_tsc_hz();
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  const long took_us = (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000;
+
+  cr_expect_geq(took_us, 40000);
+  cr_expect_lt(first / second - 1, 1e-4);
+  cr_expect_gt(first / second - 1, -1e-4);
+  cr_expect_gt(first, 1e8);
 }

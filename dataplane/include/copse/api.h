@@ -90,8 +90,9 @@ struct copse_api_slot {
 };
 
 /* A rate that is not 0 is within 8 bit/s and 1 Tbit/s, and its burst within these bounds. A bucket admits at most
- * rate * T bytes in any T >= 1 s (and the packet on the edge), so its sustained rate is lower than configured by
- * burst / 1 s: up to 900 us it stays within 0.1 %. An idle bucket admits a packet of any size. */
+ * rate * T bytes in any T >= 1 s (and the packet on the edge, or two where the burst is shorter than one), so its
+ * sustained rate is lower than configured by burst / 1 s: up to 900 us it stays within 0.1 %, up to 4 ms within 0.4 %.
+ * An idle bucket admits a packet of any size. */
 #define COPSE_RATE_MIN_BPS 8
 #define COPSE_RATE_MAX_BPS 1000000000000ULL
 #define COPSE_BURST_MIN_US 100
