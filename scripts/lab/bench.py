@@ -32,6 +32,7 @@ class Context:
 
     def __init__(self, arguments, directory):
         self.quick, self.rounds = arguments.quick, arguments.rounds
+        self.more_rounds = 1 if self.quick else self.rounds  # for those whom the host disturbed
         self.milliseconds = arguments.ms or (160 if arguments.quick else 500)
         self.frames, self.fanouts = arguments.frames, arguments.fanouts
         self.descriptors, self.wanted = arguments.descriptors, arguments.peers

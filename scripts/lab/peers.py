@@ -147,7 +147,7 @@ class Bare(Peer):
 
     def command(self):
         return [self.setup.program("tools/gen/copse-bare"), *eal(self.setup, self.name), "--",
-                str(self.setup.descriptors)]
+                str(self.setup.descriptors), *(["ipv6"] if self.setup.ipv6 else [])]
 
     def set_copies(self, fanout):
         self.process.say(str(fanout))
@@ -168,14 +168,14 @@ class Copse(Peer):
 
     def configuration(self):
         """What copse-gen expects, see tools/gen/traffic.h."""
-        setup = self.setup
+        setup, prefix = self.setup, "2001:db8::" if self.setup.ipv6 else ""
         neighbours = ",\n  ".join(
-            f'{{ address = "198.{18 + kind}.{(n + 1) >> 8}.{(n + 1) & 255}"; '
+            f'{{ address = "{prefix}198.{18 + kind}.{(n + 1) >> 8}.{(n + 1) & 255}"; '
             f'mac = "02:00:00:{kind:02x}:{(n + 1) >> 8:02x}:{(n + 1) & 255:02x}"; port = 0; }}'
             for kind, count in ((1, 64), (2, setup.members)) for n in range(count))
         cpus = ",".join(str(cpu) for cpu in (WORKER_CPU, GENERATOR_CPU)[:setup.workers])
         keys = {"name": '"bench"', "log_level": '"warning"', "api_socket": f'"{setup.path("api.sock")}"',
-                "address4": '"198.18.0.1"', "workers": setup.workers, "worker_cpus": f'"{cpus}"',
+                f"address{6 if setup.ipv6 else 4}": f'"{prefix}198.18.0.1"', "workers": setup.workers, "worker_cpus": f'"{cpus}"',
                 "main_cpus": f'"{GENERATOR_CPU}"', "idle": '"poll"', "permission_s": 3600, "hugepages": '"on"',
                 "limits": f"{{ labels = {setup.trees + setup.members + 1}; trees = {setup.trees}; "
                           f"members = {setup.members + 1}; }}",

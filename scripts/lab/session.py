@@ -35,6 +35,7 @@ class Setup:
     trees: int = 1
     members: int = 0
     workers: int = 1
+    ipv6: bool = False
     keys: dict = field(default_factory=dict)
     port_keys: dict = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Session:
         if self.peer.alone:
             return
         command = [setup.program("tools/gen/copse-gen"), "--socket", setup.path("vhost.sock"), "--cpu", str(GENERATOR_CPU),
-                   "--trees", str(setup.trees)]
+                   "--trees", str(setup.trees), "--queues", str(setup.workers), *(["--ipv6"] if setup.ipv6 else [])]
         if self.peer.api:
             command += ["--api", setup.path("api.sock")]
         self.generator = Process("copse-gen", command, setup.path("copse-gen.log"))

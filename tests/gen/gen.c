@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <rte_cycles.h>
 #include <rte_ether.h>
 #include <rte_udp.h>
 #include <sodium.h>
@@ -20,13 +21,24 @@ static struct {
   uint8_t buffer[RING][2][GEN_FRAME_MAX];
 } guest;
 
-static uint64_t rings[2][RING + 1]; /* what is available, what is used */
-static struct vring_avail *const available = (struct vring_avail *)rings[0];
+static uint64_t rings[4][RING + 1]; /* what is available, what is used; of a second pair */
+static struct vring_avail *available = (struct vring_avail *)rings[0];
 static struct vring_used *const used = (struct vring_used *)rings[1];
 
 static struct gen_device device;
 static struct gen_traffic traffic;
 static struct gen_sink sink;
+
+static void
+begin(enum gen_sink_mode mode, bool ipv6) {
+  const struct gen_expect expect = {
+    .traffic = &traffic, .kind = GEN_LINK, .hops = HOPS, .rewritten = true, .relabelled = true};
+
+  gen_traffic_free(&traffic);
+  cr_assert_eq(gen_traffic_create(&traffic, 2, ipv6), 0);
+  gen_traffic_shape(&traffic, FRAME, 1, false, true);
+  cr_assert_eq(gen_sink_begin(&sink, mode, &expect), 0);
+}
 
 static void
 set_up(void) {
@@ -36,12 +48,9 @@ set_up(void) {
   device.memory->nregions = 1;
   device.memory->regions[0] = (struct rte_vhost_mem_region){
     .guest_phys_addr = (uintptr_t)&guest, .host_user_addr = (uintptr_t)&guest, .size = sizeof(guest)};
-  device.transmit = (struct gen_ring){.desc = guest.desc, .avail = available, .used = used, .size = RING};
-  cr_assert_eq(gen_traffic_create(&traffic, 2), 0);
-  gen_traffic_shape(&traffic, FRAME, 1, false, true);
-  const struct gen_expect expect = {
-    .traffic = &traffic, .kind = GEN_LINK, .hops = HOPS, .rewritten = true, .relabelled = true};
-  cr_assert_eq(gen_sink_begin(&sink, GEN_CHECK, &expect), 0);
+  device.pairs = 1;
+  device.pair[0].transmit = (struct gen_ring){.desc = guest.desc, .avail = available, .used = used, .size = RING};
+  begin(GEN_CHECK, false);
 }
 
 static void
@@ -53,33 +62,47 @@ tear_down(void) {
 
 TestSuite(gen, .init = set_up, .fini = tear_down);
 
-static struct copse_header *
-header_in(uint8_t *frame) {
-  return (struct copse_header *)(frame + GEN_FRAME_HEADERS - COPSE_HEADER_BYTES);
-}
-
 static void
 sign(uint8_t *frame) {
+  struct copse_header *header = gen_block_header(&traffic, frame);
   uint8_t key[COPSE_KEY_BYTES];
 
   gen_key(GEN_TREE_KEY, 0, key);
-  header_in(frame)->tag = gen_tag(header_in(frame), key);
+  header->tag = gen_tag(header, key);
+}
+
+static void
+address4(struct rte_ipv4_hdr *ip, uint32_t hop) {
+  ip->src_addr = ip->dst_addr;
+  ip->dst_addr = htobe32(gen_hop_address(GEN_LINK, hop));
+  ip->hdr_checksum = 0;
+  ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+static void
+address6(struct rte_ipv6_hdr *ip, uint32_t hop) {
+  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+
+  memcpy(ip->src_addr, ip->dst_addr, sizeof(ip->src_addr));
+  gen_address6(gen_hop_address(GEN_LINK, hop), ip->dst_addr);
+  udp->dgram_cksum = 0;
+  udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
 }
 
 /* The next packet as a dataplane sends it to a next hop. */
 static void
 make_copy(uint8_t *frame, uint32_t hop) {
-  struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + sizeof(struct rte_ether_hdr));
+  void *layer3 = frame + sizeof(struct rte_ether_hdr);
 
   gen_traffic_next(&traffic, frame);
   gen_hop_mac(GEN_LINK, hop, frame);
-  ip->src_addr = ip->dst_addr;
-  ip->dst_addr = htobe32(gen_hop_address(GEN_LINK, hop));
-  ip->hdr_checksum = 0;
-  ip->hdr_checksum = rte_ipv4_cksum(ip);
-  header_in(frame)->hop_limit--;
-  header_in(frame)->label = htobe32(gen_hop_label(0, hop));
+  gen_block_header(&traffic, frame)->hop_limit--;
+  gen_block_header(&traffic, frame)->label = htobe32(gen_hop_label(0, hop));
   sign(frame);
+  if (traffic.ipv6)
+    address6(layer3, hop);
+  else
+    address4(layer3, hop);
 }
 
 /* Makes a frame available to the sink: headers and payload apart, behind an indirect descriptor, as virtio chains. */
@@ -112,6 +135,75 @@ Test(gen, right_copies_are_right) {
   cr_assert_eq(gen_sink_faults(&sink), 0U);
   cr_assert_eq(sink.frames, 200U);
   cr_assert_eq(used->idx, 200);
+}
+
+Test(gen, right_ipv6_copies_are_right_and_their_checksum_is_looked_at) {
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
+
+  begin(GEN_CHECK, true);
+  for (uint32_t i = 0; i < 50; i++) {
+    make_copy(frame, i % HOPS);
+    transmit(frame, FRAME);
+    gen_sink_poll(&sink, &device);
+  }
+  cr_assert_eq(gen_sink_faults(&sink), 0U);
+  make_copy(frame, 0);
+  frame[60] ^= 1; /* of the UDP checksum */
+  transmit(frame, FRAME);
+  gen_sink_poll(&sink, &device);
+  cr_assert_eq(sink.faults.checksum, 1U);
+  cr_assert_eq(gen_sink_faults(&sink), 1U);
+}
+
+/* What the generator sends, not only what is made of it. */
+Test(gen, ipv6_packets_have_the_right_checksum) {
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
+  const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(frame + sizeof(struct rte_ether_hdr));
+
+  begin(GEN_CHECK, true);
+  for (int i = 0; i < 50; i++) {
+    gen_traffic_next(&traffic, frame);
+    struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(uintptr_t)(ip + 1);
+    const uint16_t sent = udp->dgram_cksum;
+    udp->dgram_cksum = 0;
+    cr_assert_eq(sent, rte_ipv6_udptcp_cksum(ip, udp));
+  }
+}
+
+Test(gen, times_are_those_of_the_packets) {
+  const double ns = 1e9 / (double)rte_get_tsc_hz();
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
+
+  begin(GEN_TIME, false);
+  traffic.now = rte_rdtsc();
+  make_copy(frame, HOP);
+  transmit(frame, FRAME);
+  const uint64_t before = rte_rdtsc();
+  cr_assert_eq(gen_sink_poll(&sink, &device), 1U);
+  cr_assert_eq(sink.timed, 1U);
+  cr_assert_geq(sink.times[0], (double)(before - traffic.now) * ns);
+  cr_assert_leq(sink.times[0], (double)(rte_rdtsc() - traffic.now) * ns);
+  for (unsigned i = 1; i <= GEN_TIMED_EVERY; i++) {
+    transmit(frame, FRAME);
+    gen_sink_poll(&sink, &device);
+  }
+  cr_assert_eq(sink.timed, 2U);
+}
+
+Test(gen, workers_keep_no_order_among_each_other) {
+  _Alignas(8) uint8_t first[GEN_FRAME_MAX], second[GEN_FRAME_MAX];
+
+  device.pairs = 2;
+  device.pair[1].transmit = (struct gen_ring){
+    .desc = guest.desc, .avail = (struct vring_avail *)rings[2], .used = (struct vring_used *)rings[3], .size = RING};
+  make_copy(first, HOP);
+  make_copy(second, HOP);
+  transmit(second, FRAME);
+  gen_sink_poll(&sink, &device);
+  available = device.pair[1].transmit.avail;
+  transmit(first, FRAME);
+  cr_assert_eq(gen_sink_poll(&sink, &device), 1U);
+  cr_assert_eq(gen_sink_faults(&sink), 0U);
 }
 
 Test(gen, null_sink_gives_everything_back) {
@@ -216,6 +308,8 @@ Test(gen, orders_are_read_or_refused) {
   cr_assert_eq(order.sink, GEN_CHECK);
   cr_assert_eq(order.rate, 5000U);
   cr_assert_eq(order.ms, 40U);
+  cr_assert_eq(gen_order_parse(&order, "sink=time", &error), 0);
+  cr_assert_eq(order.sink, GEN_TIME);
   for (int i = 0; bad[i] != NULL; i++)
     cr_assert_lt(gen_order_parse(&order, bad[i], &error), 0, "%s", bad[i]);
 }
@@ -224,7 +318,7 @@ Test(gen, zipf_prefers_the_first) {
   uint32_t first = 0, second_half = 0;
 
   gen_traffic_free(&traffic);
-  cr_assert_eq(gen_traffic_create(&traffic, 1000), 0);
+  cr_assert_eq(gen_traffic_create(&traffic, 1000, false), 0);
   gen_traffic_shape(&traffic, FRAME, 1000, true, true);
   for (uint32_t i = 0; i < GEN_ORDER; i++) {
     cr_assert_lt(traffic.order[i], 1000U);

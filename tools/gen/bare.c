@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* copse-bare: a replicator and nothing else, what copse-dataplane is measured against. For each frame on port 0, as
- * many frames as were asked for leave on port 0, each with its own MAC addresses, IPv4 destination and checksum, UDP
+ * many frames as were asked for leave on port 0, each with its own MAC addresses, IP destination and checksum, UDP
  * port. No lookup, no authentication, no meter, no counters. Technique by size: small frames are copied into one
  * segment; of larger ones the payload is shared, one reference count operation for all. One copy is a rewrite in place.
- * usage: copse-bare EAL-ARGUMENTS -- [DESCRIPTORS]; the number of copies is read from standard input, line by line.
+ * usage: copse-bare EAL-ARGUMENTS -- [DESCRIPTORS [ipv6]]; the number of copies is read from standard input, line by
+ * line.
  */
 #include "traffic.h"
 
@@ -18,12 +19,15 @@
 #define COPIES_MAX 1024
 #define SMALL 256 /* bytes of a frame that is copied rather than shared */
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+#define HEADERS6 (HEADERS + sizeof(struct rte_ipv6_hdr) - sizeof(struct rte_ipv4_hdr))
 #define CACHE 256
 
 static unsigned copies = 1, stopping;
 static uint16_t descriptors = 256; /* of each ring */
 static struct rte_mempool *frames, *small_frames, *headers;
 static struct rte_ether_addr addresses[COPIES_MAX];
+static uint8_t addresses6[COPIES_MAX][16];
+static uint32_t sums6[COPIES_MAX];
 
 /* Frames wait here until they are a burst, or until what came in is done. */
 static struct rte_mbuf *out[BURST];
@@ -47,7 +51,7 @@ emit(struct rte_mbuf *frame) {
 }
 
 static void
-readdress(uint8_t *frame, unsigned copy) {
+readdress4(uint8_t *frame, unsigned copy) {
   struct rte_ether_hdr *ethernet = (struct rte_ether_hdr *)frame;
   struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(ethernet + 1);
   struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
@@ -57,13 +61,36 @@ readdress(uint8_t *frame, unsigned copy) {
   sum += (uint16_t)~ip->dst_addr + (uint16_t) ~(ip->dst_addr >> 16) + (uint16_t)address + (address >> 16);
   ip->hdr_checksum = (uint16_t)~__rte_raw_cksum_reduce(sum);
   ip->dst_addr = address;
-  ethernet->src_addr = ethernet->dst_addr;
-  ethernet->dst_addr = addresses[copy];
   udp->dst_port = htobe16(COPSE_BLOCK_PORT);
 }
 
 static void
-share(struct rte_mbuf *frame, unsigned count) {
+readdress6(uint8_t *frame, unsigned copy) {
+  struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(frame + sizeof(struct rte_ether_hdr));
+  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+  const uint16_t sum = (uint16_t)~__rte_raw_cksum_reduce(
+    (uint16_t)~udp->dgram_cksum + (uint16_t)~rte_raw_cksum(ip->dst_addr, sizeof(ip->dst_addr)) + sums6[copy]);
+
+  memcpy(ip->dst_addr, addresses6[copy], sizeof(ip->dst_addr));
+  udp->dst_port = htobe16(COPSE_BLOCK_PORT);
+  udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+}
+
+static __rte_always_inline void
+readdress(uint8_t *frame, unsigned copy, bool ipv6) {
+  struct rte_ether_hdr *ethernet = (struct rte_ether_hdr *)frame;
+
+  if (ipv6)
+    readdress6(frame, copy);
+  else
+    readdress4(frame, copy);
+  ethernet->src_addr = ethernet->dst_addr;
+  ethernet->dst_addr = addresses[copy];
+}
+
+static __rte_always_inline void
+share(struct rte_mbuf *frame, unsigned count, bool ipv6) {
+  const uint16_t bytes = ipv6 ? HEADERS6 : HEADERS;
   struct rte_mbuf *list[COPIES_MAX];
 
   if (unlikely(rte_pktmbuf_alloc_bulk(headers, list, count) != 0)) {
@@ -71,22 +98,22 @@ share(struct rte_mbuf *frame, unsigned count) {
     return;
   }
   const uint8_t *original = rte_pktmbuf_mtod(frame, const uint8_t *);
-  rte_pktmbuf_adj(frame, HEADERS);
+  rte_pktmbuf_adj(frame, bytes);
   rte_pktmbuf_refcnt_update(frame, (int16_t)(count - 1));
   for (unsigned i = 0; i < count; i++) {
     uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
-    memcpy(at, original, HEADERS);
-    readdress(at, i);
-    list[i]->data_len = HEADERS;
-    list[i]->pkt_len = HEADERS + frame->pkt_len;
+    memcpy(at, original, bytes);
+    readdress(at, i, ipv6);
+    list[i]->data_len = bytes;
+    list[i]->pkt_len = bytes + frame->pkt_len;
     list[i]->nb_segs = 2;
     list[i]->next = frame;
     emit(list[i]);
   }
 }
 
-static void
-copy(struct rte_mbuf *frame, unsigned count) {
+static __rte_always_inline void
+copy(struct rte_mbuf *frame, unsigned count, bool ipv6) {
   struct rte_mbuf *list[COPIES_MAX];
   const uint16_t bytes = frame->data_len;
 
@@ -97,39 +124,51 @@ copy(struct rte_mbuf *frame, unsigned count) {
   for (unsigned i = 0; i < count - 1; i++) {
     uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
     memcpy(at, rte_pktmbuf_mtod(frame, const uint8_t *), bytes);
-    readdress(at, i);
+    readdress(at, i, ipv6);
     list[i]->data_len = bytes;
     list[i]->pkt_len = bytes;
     emit(list[i]);
   }
-  readdress(rte_pktmbuf_mtod(frame, uint8_t *), count - 1);
+  readdress(rte_pktmbuf_mtod(frame, uint8_t *), count - 1, ipv6);
   emit(frame);
 }
 
-static void
-replicate(struct rte_mbuf *frame, unsigned count) {
+static __rte_always_inline void
+replicate(struct rte_mbuf *frame, unsigned count, bool ipv6) {
   if (count == 1) {
-    readdress(rte_pktmbuf_mtod(frame, uint8_t *), 0);
+    readdress(rte_pktmbuf_mtod(frame, uint8_t *), 0, ipv6);
     emit(frame);
   } else if (frame->data_len <= SMALL) {
-    copy(frame, count);
+    copy(frame, count, ipv6);
   } else {
-    share(frame, count);
+    share(frame, count, ipv6);
   }
 }
 
-static int
-work(void *unused) {
+static __rte_always_inline void
+work(bool ipv6) {
   struct rte_mbuf *burst[BURST];
 
-  (void)unused;
   while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
     const unsigned received = rte_eth_rx_burst(0, 0, burst, BURST);
     const unsigned count = __atomic_load_n(&copies, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < received; i++)
-      replicate(burst[i], count);
+      replicate(burst[i], count, ipv6);
     flush();
   }
+}
+
+static int
+work4(void *unused) {
+  (void)unused;
+  work(false);
+  return 0;
+}
+
+static int
+work6(void *unused) {
+  (void)unused;
+  work(true);
   return 0;
 }
 
@@ -144,6 +183,13 @@ pool(const char *name, unsigned buffers, uint16_t room) {
 }
 
 static void
+write_addresses(unsigned copy) {
+  gen_hop_mac(GEN_LINK, copy, addresses[copy].addr_bytes);
+  gen_address6(gen_hop_address(GEN_LINK, copy), addresses6[copy]);
+  sums6[copy] = rte_raw_cksum(addresses6[copy], sizeof(addresses6[copy]));
+}
+
+static void
 open_port(void) {
   const struct rte_eth_conf conf = {.txmode = {.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
   const unsigned sending = descriptors + 2 * CACHE + COPIES_MAX + BURST;
@@ -153,7 +199,7 @@ open_port(void) {
   small_frames = pool("small", sending, SMALL);
   headers = pool("headers", sending, 64);
   for (unsigned i = 0; i < COPIES_MAX; i++)
-    gen_hop_mac(GEN_LINK, i, addresses[i].addr_bytes);
+    write_addresses(i);
   if (rte_eth_dev_configure(0, 1, 1, &conf) != 0 || rte_eth_dev_adjust_nb_rx_tx_desc(0, &rx, &tx) != 0 ||
       rte_eth_rx_queue_setup(0, 0, rx, SOCKET_ID_ANY, NULL, frames) != 0 ||
       rte_eth_tx_queue_setup(0, 0, tx, SOCKET_ID_ANY, NULL) != 0 || rte_eth_dev_start(0) != 0)
@@ -171,7 +217,7 @@ main(int argc, char **argv) {
   if (argc - used > 1)
     descriptors = (uint16_t)strtoul(argv[used + 1], NULL, 10);
   open_port();
-  rte_eal_remote_launch(work, NULL, worker);
+  rte_eal_remote_launch(argc - used > 2 ? work6 : work4, NULL, worker);
   while (fgets(line, sizeof(line), stdin) != NULL) {
     const unsigned number = (unsigned)strtoul(line, NULL, 10);
     if (number >= 1 && number <= COPIES_MAX)

@@ -124,7 +124,7 @@ static int
 prepare(struct broadcast *broadcast, const struct gen_alone_order *order, const char *sink) {
   struct gen_traffic traffic;
 
-  if (gen_traffic_create(&traffic, 1) != 0)
+  if (gen_traffic_create(&traffic, 1, false) != 0)
     return -ENOMEM;
   gen_traffic_shape(&traffic, order->frame, 1, false, false);
   gen_traffic_next(&traffic, broadcast->frame);

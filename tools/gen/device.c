@@ -45,12 +45,14 @@ on_gone(int vid) {
 static const struct rte_vhost_device_ops operations = {.new_device = on_new, .destroy_device = on_gone};
 
 int
-gen_device_listen(struct gen_device *device, const char *path, struct copse_error *error) {
-  *device = (struct gen_device){.path = path, .vid = -1};
+gen_device_listen(struct gen_device *device, const char *path, uint32_t pairs, struct copse_error *error) {
+  const uint64_t features = FEATURES | (pairs > 1 ? 1ULL << VIRTIO_NET_F_MQ : 0);
+
+  *device = (struct gen_device){.path = path, .vid = -1, .pairs = pairs};
   unlink(path);
   if (rte_vhost_driver_register(path, 0) != 0)
     return copse_fail(error, -EIO, "cannot register the vhost socket %s", path);
-  if (rte_vhost_driver_set_features(path, FEATURES) != 0 ||
+  if (rte_vhost_driver_set_features(path, features) != 0 ||
       rte_vhost_driver_callback_register(path, &operations) != 0 || rte_vhost_driver_start(path) != 0) {
     rte_vhost_driver_unregister(path);
     return copse_fail(error, -EIO, "cannot listen at the vhost socket %s", path);
@@ -74,10 +76,13 @@ static int
 map_device(struct gen_device *device) {
   free(device->memory);
   device->memory = NULL;
-  return rte_vhost_get_mem_table(device->vid, &device->memory) != 0 || map_ring(device, 0, &device->receive) != 0 ||
-             map_ring(device, 1, &device->transmit) != 0
-           ? -EIO
-           : 0;
+  if (rte_vhost_get_mem_table(device->vid, &device->memory) != 0)
+    return -EIO;
+  for (uint16_t i = 0; i < device->pairs; i++)
+    if (map_ring(device, 2 * i, &device->pair[i].receive) != 0 ||
+        map_ring(device, 2 * i + 1, &device->pair[i].transmit) != 0 || gen_ring_waiting(&device->pair[i].receive) == 0)
+      return -EAGAIN;
+  return 0;
 }
 
 /* A device that says it is ready may still share memory, which moves its rings; it is ready when it offers buffers. */
@@ -87,7 +92,7 @@ gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error 
     mapped = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
     usleep(SETTLE_US);
     device->vid = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
-    if (gen_device_alive(device) && map_device(device) == 0 && gen_ring_waiting(&device->receive) > 0)
+    if (gen_device_alive(device) && map_device(device) == 0)
       return 0;
   }
   return copse_fail(error, -ETIMEDOUT, "nobody started a device at %s within %u s", device->path, seconds);
@@ -107,8 +112,7 @@ gen_device_close(struct gen_device *device) {
 }
 
 void *
-gen_device_buffer(const struct gen_device *device, uint32_t bytes) {
-  const struct gen_ring *ring = &device->receive;
+gen_device_buffer(const struct gen_device *device, const struct gen_ring *ring, uint32_t bytes) {
   const struct vring_desc *desc = &ring->desc[ring->avail->ring[ring->next & (ring->size - 1)] & (ring->size - 1)];
   struct virtio_net_hdr_mrg_rxbuf *header = gen_device_at(device, desc->addr, desc->len);
 
@@ -133,8 +137,8 @@ append(const struct gen_device *device, const struct vring_desc *desc, uint32_t 
 }
 
 uint32_t
-gen_device_gather(const struct gen_device *device, uint8_t out[GEN_FRAME_MAX]) {
-  const struct gen_ring *ring = &device->transmit;
+gen_device_gather(const struct gen_device *device, const struct gen_ring *ring, uint32_t enough,
+                  uint8_t out[GEN_FRAME_MAX]) {
   const struct vring_desc *table = ring->desc;
   uint32_t index = ring->avail->ring[ring->next & (ring->size - 1)], entries = ring->size;
   uint32_t skip = GEN_VIRTIO_HEADER, bytes = 0;
@@ -148,7 +152,7 @@ gen_device_gather(const struct gen_device *device, uint8_t out[GEN_FRAME_MAX]) {
     const struct vring_desc *desc = &table[index];
     if (!append(device, desc, &skip, out, &bytes))
       return 0;
-    if (!(desc->flags & VRING_DESC_F_NEXT))
+    if (!(desc->flags & VRING_DESC_F_NEXT) || bytes >= enough)
       return bytes;
     index = desc->next;
   }

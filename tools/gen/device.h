@@ -11,6 +11,7 @@
 
 #define GEN_VIRTIO_HEADER 12 /* bytes in front of every frame: virtio_net_hdr_mrg_rxbuf */
 #define GEN_FRAME_MAX 2048
+#define GEN_PAIRS_MAX 8
 
 struct gen_ring {
   struct vring_desc *desc;
@@ -20,16 +21,21 @@ struct gen_ring {
   uint16_t next; /* position in both rings: descriptors are given back in order */
 };
 
-struct gen_device {
-  const char *path;
-  int vid;
-  struct rte_vhost_memory *memory;
+struct gen_pair {
   struct gen_ring receive;  /* of the device under test: frames to it */
   struct gen_ring transmit; /* of the device under test: frames from it */
 };
 
-/* Listens at `path`; one device can be connected at a time. */
-int gen_device_listen(struct gen_device *device, const char *path, struct copse_error *error);
+struct gen_device {
+  const char *path;
+  int vid;
+  struct rte_vhost_memory *memory;
+  uint32_t pairs; /* of queues */
+  struct gen_pair pair[GEN_PAIRS_MAX];
+};
+
+/* Listens at `path` for a device with so many pairs of queues; one can be connected at a time. */
+int gen_device_listen(struct gen_device *device, const char *path, uint32_t pairs, struct copse_error *error);
 
 /* Waits until the other end has started its device, then maps its rings. -ETIMEDOUT. */
 int gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error *error);
@@ -71,10 +77,12 @@ gen_device_at(const struct gen_device *device, uint64_t address, uint64_t bytes)
 
 /* Where the next frame to the device under test goes, at least `bytes`; null when its buffer is smaller. Its virtio
  * header is written. There must be an entry waiting. */
-void *gen_device_buffer(const struct gen_device *device, uint32_t bytes);
+void *gen_device_buffer(const struct gen_device *device, const struct gen_ring *receive, uint32_t bytes);
 
-/* Copies the next frame from the device under test, all its segments, without the virtio header. Returns its size, or
- * 0 if its descriptors make no sense. There must be an entry waiting. */
-uint32_t gen_device_gather(const struct gen_device *device, uint8_t out[GEN_FRAME_MAX]);
+/* Copies the next frame from the device under test, all its segments, without the virtio header; of a longer frame, the
+ * segments that make up `enough` bytes, at most GEN_FRAME_MAX. Returns what was copied, or 0 if its descriptors make no
+ * sense. There must be an entry waiting. */
+uint32_t gen_device_gather(const struct gen_device *device, const struct gen_ring *transmit, uint32_t enough,
+                           uint8_t out[GEN_FRAME_MAX]);
 
 #endif

@@ -13,19 +13,22 @@
 
 struct options {
   const char *socket, *api, *cpu;
-  uint32_t trees;
+  uint32_t trees, queues;
+  bool ipv6;
 };
 
 static void
 usage(FILE *out) {
-  fprintf(out,
-          "usage: copse-gen --socket PATH [--api PATH] [--cpu N] [--trees N]\n"
-          "  The far side of a virtio-user device that connects to the vhost socket PATH: generates block packets,\n"
-          "  takes what comes back. Reads lines of key=value words, one sample each:\n"
-          "    frame=1400 fanout=8 trees=1 zipf=0 kind=link|member sink=null|copy|check rate=0 ms=300\n"
-          "    expect=copse|bare|io\n"
-          "  and prints one JSON object for each. --api: the device is a copse-dataplane, configured through this\n"
-          "  socket. --cpu: the core to use, 0 if not given. --trees: as many at most, 1 if not given.\n");
+  fprintf(
+    out,
+    "usage: copse-gen --socket PATH [--api PATH] [--cpu N] [--trees N] [--queues N] [--ipv6]\n"
+    "  The far side of a virtio-user device that connects to the vhost socket PATH: generates block packets,\n"
+    "  takes what comes back. Reads lines of key=value words, one sample each:\n"
+    "    frame=1400 fanout=8 trees=1 zipf=0 kind=link|member sink=null|copy|check|time rate=0 ms=300\n"
+    "    expect=copse|bare|io\n"
+    "  and prints one JSON object for each. --api: the device is a copse-dataplane, configured through this\n"
+    "  socket. --cpu: the core to use, 0 if not given. --trees: as many at most, 1 if not given. --queues: pairs of\n"
+    "  them, 1 if not given; bursts go to each in turn. --ipv6: blocks are IPv6.\n");
 }
 
 static int
@@ -34,12 +37,14 @@ parse(struct options *options, int argc, char **argv) {
                                        {"api", required_argument, NULL, 'a'},
                                        {"cpu", required_argument, NULL, 'c'},
                                        {"trees", required_argument, NULL, 't'},
+                                       {"queues", required_argument, NULL, 'q'},
+                                       {"ipv6", no_argument, NULL, '6'},
                                        {"help", no_argument, NULL, 'h'},
                                        {"version", no_argument, NULL, 'V'},
                                        {NULL, 0, NULL, 0}};
   int option;
 
-  *options = (struct options){.cpu = "0", .trees = 1};
+  *options = (struct options){.cpu = "0", .trees = 1, .queues = 1};
   while ((option = getopt_long(argc, argv, "hV", list, NULL)) != -1)
     switch (option) {
     case 's':
@@ -54,6 +59,12 @@ parse(struct options *options, int argc, char **argv) {
     case 't':
       options->trees = (uint32_t)strtoul(optarg, NULL, 10);
       break;
+    case 'q':
+      options->queues = (uint32_t)strtoul(optarg, NULL, 10);
+      break;
+    case '6':
+      options->ipv6 = true;
+      break;
     case 'h':
       usage(stdout);
       return 1;
@@ -63,7 +74,10 @@ parse(struct options *options, int argc, char **argv) {
     default:
       return -EINVAL;
     }
-  return options->socket != NULL && options->trees > 0 && optind == argc ? 0 : -EINVAL;
+  return options->socket != NULL && options->trees > 0 && options->queues > 0 && options->queues <= GEN_PAIRS_MAX &&
+             optind == argc
+           ? 0
+           : -EINVAL;
 }
 
 /* No hugepages and no devices: all memory that is worked on is the other end's. */
@@ -99,10 +113,10 @@ run(const struct options *options, struct copse_error *error) {
   struct gen_bench bench = {.table = NULL};
   int status = start_eal(options->cpu, error);
 
-  if (!status && gen_traffic_create(&bench.traffic, options->trees) != 0)
+  if (!status && gen_traffic_create(&bench.traffic, options->trees, options->ipv6) != 0)
     status = copse_fail(error, -ENOMEM, "not enough memory for %u trees", options->trees);
   if (!status)
-    status = gen_device_listen(&bench.device, options->socket, error);
+    status = gen_device_listen(&bench.device, options->socket, options->queues, error);
   if (status)
     return status;
   puts("{\"listening\":true}");
@@ -110,6 +124,7 @@ run(const struct options *options, struct copse_error *error) {
   status = gen_device_wait(&bench.device, WAIT_S, error);
   if (!status && options->api != NULL) {
     status = gen_table_connect(&table, options->api, WAIT_S, error);
+    table.ipv6 = options->ipv6;
     bench.table = &table;
   }
   if (!status)

@@ -44,7 +44,7 @@ set_number(struct gen_order *order, const char *name, const char *value) {
 
 static int
 set(struct gen_order *order, const char *name, const char *value) {
-  static const char *const kinds[] = {"link", "member", NULL}, *const sinks[] = {"null", "copy", "check", NULL},
+  static const char *const kinds[] = {"link", "member", NULL}, *const sinks[] = {"null", "copy", "check", "time", NULL},
                            *const expects[] = {"copse", "bare", "io", NULL};
   int index;
 

@@ -27,8 +27,9 @@ next_sequence(void) {
 
 static int
 send_packet(struct gen_device *device, const struct member *member, uint8_t type, const void *payload, uint16_t bytes) {
+  struct gen_ring *receive = &device->pair[0].receive;
   const uint32_t frame = GEN_FRAME_HEADERS + bytes;
-  uint8_t mac[6], *out = gen_ring_waiting(&device->receive) > 0 ? gen_device_buffer(device, frame) : NULL;
+  uint8_t mac[6], *out = gen_ring_waiting(receive) > 0 ? gen_device_buffer(device, receive, frame) : NULL;
 
   if (out == NULL)
     return -EAGAIN;
@@ -43,24 +44,25 @@ send_packet(struct gen_device *device, const struct member *member, uint8_t type
                                   .sequence = htobe64(next_sequence())};
   header->tag = gen_tag(header, member->key);
   memcpy(header + 1, payload, bytes);
-  gen_ring_return(&device->receive, GEN_VIRTIO_HEADER + frame);
-  gen_ring_publish(&device->receive);
+  gen_ring_return(receive, GEN_VIRTIO_HEADER + frame);
+  gen_ring_publish(receive);
   return 0;
 }
 
 /* Waits for a reply of this type to this member; its cookie, if any, to `cookie`. */
 static bool
 await(struct gen_device *device, const struct member *member, uint8_t type, uint8_t cookie[COPSE_COOKIE_BYTES]) {
+  struct gen_ring *transmit = &device->pair[0].transmit;
   const uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ANSWER_MS;
   _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   while (rte_rdtsc() < end && gen_device_alive(device)) {
-    if (gen_ring_waiting(&device->transmit) == 0)
+    if (gen_ring_waiting(transmit) == 0)
       continue;
-    const uint32_t bytes = gen_device_gather(device, frame);
+    const uint32_t bytes = gen_device_gather(device, transmit, GEN_FRAME_MAX, frame);
     const struct copse_header *header = (const struct copse_header *)(frame + GEN_FRAME_HEADERS - COPSE_HEADER_BYTES);
-    gen_ring_return(&device->transmit, 0);
-    gen_ring_publish(&device->transmit);
+    gen_ring_return(transmit, 0);
+    gen_ring_publish(transmit);
     if (bytes < GEN_FRAME_HEADERS || header->type != type || be32toh(header->label) != member->label ||
         header->tag != gen_tag(header, member->key))
       continue;

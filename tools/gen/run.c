@@ -9,42 +9,59 @@
 #define DRAIN_MS 2000 /* and that is waited for at most */
 
 struct pace {
-  uint64_t start, sent;
-  double per_cycle; /* 0: no limit */
-  uint32_t burst;
+  uint64_t start, settled; /* TSC; packets that were sent, or not sent any more */
+  double per_cycle;        /* 0: no limit */
+  uint32_t burst, backlog;
+  bool refused;  /* by the device, when the last ones were due */
+  uint32_t turn; /* of pairs of queues, which share the packets of a tree */
 };
 
 struct tally {
-  uint64_t polls, refused;
+  uint64_t polls, refused, missed, late;
 };
 
-/* How many may go now; a backlog of more than a burst is forgotten, so that a stolen core is not made up for. */
+/* How many may go now; more than the backlog is forgotten, so that a stolen core is not made up for. */
 static unsigned
-due(struct pace *pace, uint64_t now) {
+due(struct pace *pace, uint64_t now, struct tally *tally) {
   if (pace->per_cycle == 0)
     return pace->burst;
   const uint64_t total = (uint64_t)((double)(now - pace->start) * pace->per_cycle);
-  if (total > pace->sent + pace->burst)
-    pace->sent = total - pace->burst;
-  return (unsigned)(total - pace->sent);
+  if (total > pace->settled + pace->backlog) {
+    *(pace->refused ? &tally->missed : &tally->late) += total - pace->backlog - pace->settled;
+    pace->settled = total - pace->backlog;
+  }
+  return RTE_MIN((unsigned)(total - pace->settled), pace->burst);
 }
 
 static unsigned
-send_burst(struct gen_device *device, struct gen_traffic *traffic, unsigned wanted, struct tally *tally) {
-  const unsigned room = gen_ring_waiting(&device->receive);
+send_burst(struct gen_device *device, struct gen_traffic *traffic, struct gen_ring *ring, unsigned wanted) {
+  const unsigned room = RTE_MIN(gen_ring_waiting(ring), wanted);
   unsigned sent = 0;
 
-  tally->polls += wanted > 0;
-  tally->refused += room < wanted;
-  for (; sent < wanted && sent < room; sent++) {
-    uint8_t *out = gen_device_buffer(device, traffic->frame);
+  for (; sent < room; sent++) {
+    uint8_t *out = gen_device_buffer(device, ring, traffic->frame);
     if (out == NULL)
       break;
     gen_traffic_next(traffic, out);
-    gen_ring_return(&device->receive, GEN_VIRTIO_HEADER + traffic->frame);
+    gen_ring_return(ring, GEN_VIRTIO_HEADER + traffic->frame);
   }
   if (sent > 0)
-    gen_ring_publish(&device->receive);
+    gen_ring_publish(ring);
+  return sent;
+}
+
+static unsigned
+send_due(struct gen_device *device, struct gen_traffic *traffic, struct pace *pace, uint64_t now, struct tally *tally) {
+  const unsigned wanted = due(pace, now, tally);
+
+  if (wanted == 0)
+    return 0;
+  traffic->now = now;
+  const unsigned sent = send_burst(device, traffic, &device->pair[pace->turn++ % device->pairs].receive, wanted);
+  pace->refused = sent < wanted;
+  pace->settled += sent;
+  tally->polls++;
+  tally->refused += pace->refused;
   return sent;
 }
 
@@ -56,9 +73,7 @@ run_until(struct gen_device *device, struct gen_traffic *traffic, struct gen_sin
 
   while ((now = rte_rdtsc()) < end && gen_device_alive(device)) {
     gen_sink_poll(sink, device);
-    const unsigned here = send_burst(device, traffic, due(pace, now), tally);
-    pace->sent += here;
-    sent += here;
+    sent += send_due(device, traffic, pace, now, tally);
   }
   return sent;
 }
@@ -79,13 +94,14 @@ drain(struct gen_device *device, struct gen_sink *sink) {
 void
 gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traffic, struct gen_sink *sink) {
   const uint64_t hz = rte_get_tsc_hz(), slice = hz / 1000 * GEN_SLICE_MS;
-  struct pace pace = {.start = rte_rdtsc(), .per_cycle = (double)run->rate / (double)hz, .burst = run->burst};
+  struct pace pace = {
+    .start = rte_rdtsc(), .per_cycle = (double)run->rate / (double)hz, .burst = run->burst, .backlog = run->backlog};
   struct tally tally = {0};
   double rates[GEN_SLICES_MAX];
   uint64_t begin, from, sent = 0;
 
   run->generated = run_until(device, traffic, sink, &pace, rte_rdtsc() + hz / 1000 * WARM_UP_MS, &tally);
-  tally = (struct tally){0};
+  tally.polls = tally.refused = 0;
   begin = from = rte_rdtsc();
   const uint64_t first = sink->frames;
   for (uint32_t i = 0; i < run->slices; i++) {
@@ -97,6 +113,8 @@ gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traf
   }
   const double seconds = (double)(from - begin) / (double)hz;
   run->generated += sent;
+  run->missed = tally.missed;
+  run->late = tally.late;
   run->mean = (double)(sink->frames - first) / seconds;
   run->offered = (double)sent / seconds;
   run->full = tally.polls ? (double)tally.refused / (double)tally.polls : 0;

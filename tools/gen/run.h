@@ -11,9 +11,12 @@
 struct gen_run {
   uint64_t rate; /* packets a second offered; 0: as many as the device takes */
   uint32_t slices;
-  uint32_t burst; /* packets sent at once, at most */
+  uint32_t burst;   /* packets sent at once, at most */
+  uint32_t backlog; /* packets that are due and may wait; what is due beyond is not sent any more */
   /* results */
   uint64_t generated; /* with the warm-up */
+  uint64_t missed;    /* were due, and the device had no buffer: what a NIC counts as missed */
+  uint64_t late;      /* were due, and this program was too late */
   uint64_t received;
   double p90, mean, best; /* copies a second in the slices: nine of ten are slower, all of them, the fastest */
   double offered;         /* packets a second, in the slices */

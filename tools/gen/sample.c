@@ -2,12 +2,14 @@
 #include "sample.h"
 
 #include "permit.h"
+#include "quantile.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
 #include <stdio.h>
 
 #define BURST 32U         /* packets sent at once */
+#define BACKLOG 256U      /* of them that wait where some may be lost */
 #define PACED_COPIES 128U /* that become of them where a rate is set */
 
 /* What the dataplane counted during a sample. */
@@ -69,19 +71,35 @@ print_faults(const struct gen_sink *sink) {
 }
 
 static void
+print_times(const struct gen_sink *sink) {
+  static const struct {
+    const char *name;
+    double part;
+  } quantiles[] = {{"min", 0},   {"p10", 0.1},  {"p25", 0.25},    {"p50", 0.5},       {"p75", 0.75},
+                   {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}, {"max", 1}};
+
+  printf(",\"latency_ns\":{\"samples\":%u", sink->timed);
+  gen_sort(sink->times, sink->timed);
+  for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]) && sink->timed > 0; i++)
+    printf(",\"%s\":%.0f", quantiles[i].name, gen_quantile(sink->times, sink->timed, quantiles[i].part));
+  printf("}");
+}
+
+static void
 print(const struct gen_bench *bench, const struct gen_order *order, const struct gen_run *run,
       const struct copse_worker_counters *counted, double table_s) {
   const double hz = (double)rte_get_tsc_hz();
 
   printf("{\"frame\":%u,\"fanout\":%u,\"trees\":%u,\"zipf\":%u,\"kind\":\"%s\",\"copies_per_s\":%.0f,"
          "\"mean_per_s\":%.0f,\"best_per_s\":%.0f,\"cycles_per_copy\":%.1f,\"tsc_hz\":%.0f,\"offered_per_s\":%.0f,"
-         "\"full\":%.3f,"
-         "\"generated\":%" PRIu64 ",\"received\":%" PRIu64,
+         "\"full\":%.3f,\"missed\":%" PRIu64 ",\"late\":%" PRIu64 ",\"generated\":%" PRIu64 ",\"received\":%" PRIu64,
          order->frame, order->fanout, order->trees, order->zipf, order->kind == GEN_LINK ? "link" : "member", run->p90,
-         run->mean, run->best, run->p90 > 0 ? hz / run->p90 : 0, hz, run->offered, run->full, run->generated,
-         run->received);
+         run->mean, run->best, run->p90 > 0 ? hz / run->p90 : 0, hz, run->offered, run->full, run->missed, run->late,
+         run->generated, run->received);
   if (order->sink == GEN_CHECK)
     print_faults(&bench->sink);
+  if (order->sink == GEN_TIME)
+    print_times(&bench->sink);
   if (bench->table != NULL) {
     printf(",\"conserved\":%s,\"table_s\":%.4f,\"due\":%" PRIu64 ",\"sent\":%" PRIu64,
            conserved(counted, run, order->fanout) ? "true" : "false", table_s, counted->copies_due,
@@ -100,6 +118,12 @@ prepare(struct gen_bench *bench, const struct gen_order *order, double *table_s,
 
   if (order->trees > bench->traffic.trees_max)
     return copse_fail(error, -ERANGE, "there are %u trees at most", bench->traffic.trees_max);
+  if (order->frame < bench->traffic.headers + GEN_NUMBER)
+    return copse_fail(error, -ERANGE, "a frame has %u bytes at least", bench->traffic.headers + GEN_NUMBER);
+  if (bench->traffic.ipv6 && order->kind == GEN_MEMBER)
+    return copse_fail(error, -EINVAL, "members have IPv4 addresses");
+  if (order->sink == GEN_TIME && order->trees > 1)
+    return copse_fail(error, -EINVAL, "times are those of one tree");
   if (limits == NULL)
     return 0;
   members = bench->table->members;
@@ -124,7 +148,10 @@ gen_sample(struct gen_bench *bench, const struct gen_order *order, struct copse_
                                     .hops = order->fanout,
                                     .rewritten = order->expect != GEN_EXPECT_IO,
                                     .relabelled = order->expect == GEN_EXPECT_COPSE};
-  struct gen_run run = {.rate = order->rate, .slices = order->ms / GEN_SLICE_MS, .burst = burst_of(order)};
+  struct gen_run run = {.rate = order->rate,
+                        .slices = order->ms / GEN_SLICE_MS,
+                        .burst = burst_of(order),
+                        .backlog = order->sink == GEN_CHECK ? burst_of(order) : BACKLOG};
   struct copse_worker_counters before = {0}, after = {0};
   double table_s = 0;
   int status = prepare(bench, order, &table_s, error);

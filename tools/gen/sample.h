@@ -15,7 +15,7 @@ struct gen_bench {
 
 /* Key=value words, each optional:
  *   frame=1400  bytes without FCS        fanout=1   next hops           trees=1   zipf=0    kind=link (or member)
- *   sink=null (copy, check)              rate=0     packets a second, 0: what the device takes
+ *   sink=null (copy, check, time)        rate=0     packets a second, 0: what the device takes
  *   ms=300      measured                 expect=copse (copse: label, tag and addresses; bare: addresses; io: as sent)
  */
 struct gen_order {

@@ -9,6 +9,7 @@ enum gen_sink_mode {
   GEN_NULL,  /* given back untouched: a NIC whose DMA costs no CPU */
   GEN_COPY,  /* taken out, every byte, and not looked at */
   GEN_CHECK, /* taken out and verified */
+  GEN_TIME,  /* given back untouched, but of some the sequence is read, to see how long they took */
 };
 
 /* What every copy is compared with. */
@@ -20,6 +21,9 @@ struct gen_expect {
   bool relabelled; /* and the hop's label, and a tag for it */
 };
 
+#define GEN_TIMED_EVERY 61U /* frames; a prime, so that it is each next hop's turn */
+#define GEN_TIMES_MAX (1U << 20)
+
 #define GEN_FAULTS(X) X(size) X(address) X(checksum) X(header) X(label) X(tag) X(payload) X(order)
 #define GEN_FAULT_FIELD(name) uint64_t name;
 
@@ -30,7 +34,9 @@ struct gen_sink {
   struct gen_faults {
     GEN_FAULTS(GEN_FAULT_FIELD)
   } faults;
-  uint64_t *last; /* sequence seen last, of each hop of each tree */
+  uint64_t *last; /* sequence seen last, of each hop of each tree by each pair of queues: workers have no order */
+  double *times;  /* [GEN_TIMES_MAX] ns from the sending of a packet to the arrival of a copy */
+  uint32_t timed;
   _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 };
 

@@ -14,9 +14,13 @@
 #define TREES_PER_BATCH 4096
 
 static struct copse_endpoint
-endpoint_of(uint32_t address) {
+endpoint_of(uint32_t address, bool ipv6) {
   struct copse_endpoint endpoint = {.address = {[10] = 0xff, [11] = 0xff}, .port = htobe16(COPSE_BLOCK_PORT)};
 
+  if (ipv6) {
+    gen_address6(address, endpoint.address);
+    return endpoint;
+  }
   address = htobe32(address);
   memcpy(endpoint.address + 12, &address, sizeof(address));
   return endpoint;
@@ -143,7 +147,7 @@ add_links(struct gen_table *table, uint32_t wanted, struct copse_operations *ope
     struct copse_api_link link = {.slot = table->links,
                                   .burst_us = BURST_US,
                                   .budget_bps = COPSE_RATE_MAX_BPS,
-                                  .remote = endpoint_of(gen_hop_address(GEN_LINK, table->links)),
+                                  .remote = endpoint_of(gen_hop_address(GEN_LINK, table->links), table->ipv6),
                                   .name = "bench"};
     copse_operations_link(operations, &link);
   }
@@ -158,19 +162,19 @@ add_members(struct gen_table *table, uint32_t wanted, struct copse_operations *o
                                       .send_tree = COPSE_SLOT_NONE,
                                       .burst_us = BURST_US,
                                       .egress_bps = COPSE_RATE_MAX_BPS,
-                                      .address = endpoint_of(gen_hop_address(GEN_MEMBER, table->members))};
+                                      .address = endpoint_of(gen_hop_address(GEN_MEMBER, table->members), false)};
     gen_key(GEN_MEMBER_KEY, table->members, member.key);
     copse_operations_member(operations, &member);
   }
 }
 
 static void
-add_tree(struct copse_operations *operations, uint32_t number, uint32_t hops, enum gen_hop_kind kind) {
+add_tree(struct copse_operations *operations, uint32_t number, uint32_t hops, enum gen_hop_kind kind, bool ipv6) {
   struct copse_api_hop list[GEN_HOPS_MAX];
   struct copse_api_tree tree = {.id = number + 1,
                                 .slot = number,
                                 .label = gen_tree_label(number),
-                                .upstream = endpoint_of(GEN_PARENT),
+                                .upstream = endpoint_of(GEN_PARENT, ipv6),
                                 .committed_bps = COPSE_RATE_MAX_BPS,
                                 .peak_bps = COPSE_RATE_MAX_BPS,
                                 .burst_us = BURST_US,
@@ -203,7 +207,7 @@ gen_table_set(struct gen_table *table, uint32_t trees, uint32_t hops, enum gen_h
     status = commit(table, &operations, error);
   start = rte_rdtsc();
   for (uint32_t tree = 0; tree < trees && !status; tree++) {
-    add_tree(&operations, tree, hops, kind);
+    add_tree(&operations, tree, hops, kind, table->ipv6);
     if (tree + 1 == trees || (tree + 1) % TREES_PER_BATCH == 0)
       status = commit(table, &operations, error);
   }

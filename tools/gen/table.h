@@ -8,6 +8,7 @@
 
 struct gen_table {
   int fd;
+  bool ipv6; /* links are */
   uint64_t request;
   struct copse_api_hello hello;
   struct copse_counters *counters;

@@ -20,6 +20,15 @@ gen_hop_address(enum gen_hop_kind kind, uint32_t hop) {
 }
 
 void
+gen_address6(uint32_t address, uint8_t out[16]) {
+  static const uint8_t prefix[12] = {0x20, 0x01, 0x0d, 0xb8};
+
+  address = htobe32(address);
+  memcpy(out, prefix, sizeof(prefix));
+  memcpy(out + sizeof(prefix), &address, sizeof(address));
+}
+
+void
 gen_hop_mac(enum gen_hop_kind kind, uint32_t hop, uint8_t mac[6]) {
   const uint32_t number = hop + 1;
   const uint8_t bytes[6] = {2, 0, 0, (uint8_t)kind, (uint8_t)(number >> 8), (uint8_t)number};
@@ -66,11 +75,13 @@ gen_tag(const struct copse_header *header, const uint8_t key[COPSE_KEY_BYTES]) {
 }
 
 int
-gen_traffic_create(struct gen_traffic *traffic, uint32_t trees_max) {
-  *traffic = (struct gen_traffic){.trees_max = trees_max};
+gen_traffic_create(struct gen_traffic *traffic, uint32_t trees_max, bool ipv6) {
+  *traffic = (struct gen_traffic){
+    .trees_max = trees_max, .ipv6 = ipv6, .headers = (uint32_t)GEN_FRAME_HEADERS + (ipv6 ? GEN_IPV6_MORE : 0)};
   traffic->order = calloc(GEN_ORDER, sizeof(*traffic->order));
   traffic->sequence = calloc(trees_max, sizeof(*traffic->sequence));
-  if (traffic->order == NULL || traffic->sequence == NULL) {
+  traffic->stamps = calloc(GEN_STAMPS, sizeof(*traffic->stamps));
+  if (traffic->order == NULL || traffic->sequence == NULL || traffic->stamps == NULL) {
     gen_traffic_free(traffic);
     return -ENOMEM;
   }
@@ -83,7 +94,9 @@ void
 gen_traffic_free(struct gen_traffic *traffic) {
   free(traffic->order);
   free(traffic->sequence);
+  free(traffic->stamps);
   traffic->order = NULL;
+  traffic->stamps = NULL;
   traffic->sequence = NULL;
 }
 
@@ -108,6 +121,35 @@ gen_headers(uint8_t *out, const uint8_t mac[6], uint32_t address, uint32_t bytes
     .src_port = htobe16(COPSE_BLOCK_PORT), .dst_port = htobe16(COPSE_BLOCK_PORT), .dgram_len = htobe16(length)};
 }
 
+/* The same, IPv6; what of the UDP checksum is known from it. */
+static uint32_t
+headers6(uint8_t *out, const uint8_t mac[6], uint32_t address, uint32_t bytes) {
+  struct rte_ether_hdr *ethernet = (struct rte_ether_hdr *)out;
+  struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(ethernet + 1);
+  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+  const uint16_t length = htobe16((uint16_t)(sizeof(*udp) + bytes));
+
+  *ethernet = (struct rte_ether_hdr){.dst_addr = {{2, 0, 0, 0, 0, 1}}, .ether_type = htobe16(RTE_ETHER_TYPE_IPV6)};
+  memcpy(&ethernet->src_addr, mac, sizeof(ethernet->src_addr));
+  *ip =
+    (struct rte_ipv6_hdr){.vtc_flow = htobe32(6U << 28), .payload_len = length, .proto = IPPROTO_UDP, .hop_limits = 64};
+  gen_address6(address, ip->src_addr);
+  gen_address6(LOCAL, ip->dst_addr);
+  *udp = (struct rte_udp_hdr){
+    .src_port = htobe16(COPSE_BLOCK_PORT), .dst_port = htobe16(COPSE_BLOCK_PORT), .dgram_len = length};
+  return (uint32_t)rte_ipv6_phdr_cksum(ip, 0) + rte_raw_cksum(udp, sizeof(*udp));
+}
+
+/* The UDP checksum of what is in `out`: what the template knows, and what differs from packet to packet. */
+static void
+finish6(const struct gen_traffic *traffic, uint8_t *out) {
+  struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(out + sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv6_hdr));
+  const uint16_t sum = (uint16_t)~__rte_raw_cksum_reduce(
+    traffic->sum + rte_raw_cksum(gen_block_header(traffic, out), COPSE_HEADER_BYTES + GEN_NUMBER));
+
+  udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+}
+
 static void
 order_uniform(struct gen_traffic *traffic) {
   for (uint32_t i = 0; i < GEN_ORDER; i++)
@@ -127,7 +169,7 @@ order_zipf(struct gen_traffic *traffic) {
 void
 gen_traffic_shape(struct gen_traffic *traffic, uint32_t frame, uint32_t trees, bool zipf, bool tags) {
   static const uint8_t mac[6] = {2, 0, 0, 0, 0, 2};
-  uint32_t payload = frame - GEN_FRAME_HEADERS;
+  const uint32_t payload = frame - traffic->headers, varying = traffic->headers + GEN_NUMBER;
 
   traffic->frame = frame;
   traffic->tags = tags;
@@ -138,21 +180,24 @@ gen_traffic_shape(struct gen_traffic *traffic, uint32_t frame, uint32_t trees, b
     else
       order_uniform(traffic);
   }
-  gen_headers(traffic->content, mac, GEN_PARENT, COPSE_HEADER_BYTES + payload);
-  *(struct copse_header *)(traffic->content + GEN_FRAME_HEADERS - COPSE_HEADER_BYTES) =
-    (struct copse_header){.version = COPSE_WIRE_VERSION,
-                          .type = COPSE_DATA,
-                          .hop_limit = COPSE_HOP_LIMIT,
-                          .length = htobe16((uint16_t)payload)};
+  if (traffic->ipv6)
+    traffic->sum = headers6(traffic->content, mac, GEN_PARENT, COPSE_HEADER_BYTES + payload) +
+                   rte_raw_cksum(traffic->content + varying, frame - varying);
+  else
+    gen_headers(traffic->content, mac, GEN_PARENT, COPSE_HEADER_BYTES + payload);
+  *gen_block_header(traffic, traffic->content) = (struct copse_header){.version = COPSE_WIRE_VERSION,
+                                                                       .type = COPSE_DATA,
+                                                                       .hop_limit = COPSE_HOP_LIMIT,
+                                                                       .length = htobe16((uint16_t)payload)};
 }
 
 void
 gen_traffic_next(struct gen_traffic *traffic, uint8_t *out) {
   const uint32_t tree = traffic->order[traffic->position++ % GEN_ORDER];
-  struct copse_header *header = (struct copse_header *)(out + GEN_FRAME_HEADERS - COPSE_HEADER_BYTES);
-  struct copse_header *template = (struct copse_header *)(traffic->content + GEN_FRAME_HEADERS - COPSE_HEADER_BYTES);
-  uint64_t sequence = htobe64(++traffic->sequence[tree]);
+  struct copse_header *template = gen_block_header(traffic, traffic->content);
+  const uint64_t number = ++traffic->sequence[tree], sequence = htobe64(number);
 
+  traffic->stamps[number % GEN_STAMPS] = traffic->now;
   template->label = htobe32(gen_tree_label(tree));
   template->block = htobe32(tree);
   template->sequence = sequence;
@@ -162,5 +207,7 @@ gen_traffic_next(struct gen_traffic *traffic, uint8_t *out) {
     template->tag = gen_tag(template, key);
   }
   memcpy(out, traffic->content, traffic->frame);
-  memcpy(header + 1, &sequence, sizeof(sequence));
+  memcpy(out + traffic->headers, &sequence, sizeof(sequence));
+  if (traffic->ipv6)
+    finish6(traffic, out);
 }
