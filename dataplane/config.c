@@ -184,6 +184,7 @@ static const struct copse_key keys[] = {
   STRING(address4, "our IPv4 address: source of copies, destination of blocks", NULL),
   STRING(address6, "our IPv6 address: source of copies, destination of blocks", NULL),
   UINT(block_port, "UDP port of block packets", COPSE_BLOCK_PORT, 1, 65535),
+  UINT(stamp_port, "UDP port where test packets of other PoPs are answered; 0: no measurement", 862, 0, 65535),
   LIST(ports, "where packets come and go", parse_port, .required = true),
   UINT(workers, "threads that forward packets", 1, 1, 64),
   STRING(worker_cpus, "CPUs of the workers, one each, as in \"2,3\"; none: any", NULL),

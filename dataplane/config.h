@@ -30,7 +30,7 @@ struct copse_limits_config {
 struct copse_dataplane_config {
   char *name, *log_level, *api_socket;
   char *address4, *address6;
-  uint64_t block_port;
+  uint64_t block_port, stamp_port;
   uint64_t workers;
   char *worker_cpus, *main_cpus;
   char *idle;

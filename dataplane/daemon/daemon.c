@@ -8,6 +8,7 @@
 #include "neighbour/resolver.h"
 #include "ports/eal.h"
 #include "ports/ports.h"
+#include "stamp/stamp.h"
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
@@ -35,6 +36,8 @@ struct copse_daemon {
   struct event_base *base;
   struct event *events[4];
   struct copse_resolver *resolver;
+  struct copse_stamp_sockets stamp_sockets;
+  struct copse_stamp *stamp;
   struct copse_api_server *api;
   struct copse_report report;
   uint64_t ticks, watchdog_ns, watchdog_due;
@@ -76,12 +79,13 @@ on_tick(evutil_socket_t fd, short what, void *argument) {
   feed_watchdog(daemon, now);
 }
 
-/* New addresses are looked up at once, not with the next tick. */
+/* New addresses are looked up at once, not with the next tick; what is measured may be another. */
 static void
 on_batch(void *context) {
   struct copse_daemon *daemon = context;
 
   copse_resolver_tick(daemon->resolver, now_ns());
+  copse_stamp_update(daemon->stamp);
 }
 
 static void
@@ -180,6 +184,9 @@ start_forwarding(struct copse_daemon *daemon, struct copse_error *error) {
       pci = true;
     else if (daemon->ports.port[i].is_xdp)
       xdp = true;
+  if (!status) /* while we may have a low port */
+    status = copse_stamp_sockets_open(&daemon->stamp_sockets, &daemon->config->local4, &daemon->config->local6,
+                                      (uint16_t)daemon->config->stamp_port, error);
   if (!status)
     status = copse_capabilities_drop(pci, xdp, error);
   if (!status)
@@ -246,6 +253,9 @@ start_control(struct copse_daemon *daemon, struct copse_error *error) {
     status = start_events(daemon, error);
   if (status)
     return status;
+  daemon->stamp = copse_stamp_create(daemon->base, daemon->table, &daemon->stamp_sockets, error);
+  if (!daemon->stamp)
+    return -ENOMEM;
   copse_report_init(&daemon->report, copse_table_shm(daemon->table), copse_log);
   daemon->watchdog_ns = copse_watchdog_us() * 1000;
   daemon->api = copse_api_server_create(&(struct copse_api_server_config){.base = daemon->base,
@@ -269,6 +279,7 @@ copse_daemon_start(struct copse_dataplane_config *config, const char *path, stru
   }
   daemon->config = config;
   daemon->path = path;
+  daemon->stamp_sockets = (struct copse_stamp_sockets){.reflector = {-1, -1}, .sender = {-1, -1}};
   daemon->lock = copse_api_lock(config->api_socket, error);
   if (daemon->lock < 0)
     status = daemon->lock;
@@ -307,6 +318,8 @@ stop_workers(struct copse_daemon *daemon) {
 void
 copse_daemon_stop(struct copse_daemon *daemon) {
   copse_api_server_destroy(daemon->api);
+  copse_stamp_destroy(daemon->stamp);
+  copse_stamp_sockets_close(&daemon->stamp_sockets);
   copse_resolver_destroy(daemon->resolver);
   for (int i = 0; i < 4; i++)
     if (daemon->events[i])

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct copse_map_key
-key_of(const uint8_t address[16]) {
+struct copse_map_key
+copse_address_key(const uint8_t address[16]) {
   struct copse_map_key key;
 
   memcpy(&key, address, sizeof(key));
@@ -37,7 +37,7 @@ copse_addresses_free(struct copse_table *table) {
 
 uint32_t
 copse_address_find(const struct copse_table *table, const uint8_t address[16]) {
-  return copse_map_find(&table->address_index, key_of(address));
+  return copse_map_find(&table->address_index, copse_address_key(address));
 }
 
 uint32_t
@@ -50,7 +50,7 @@ copse_address_hold(struct copse_table *table, const uint8_t address[16]) {
     table->address_free = fresh->first;
     *fresh = (struct copse_address){.first = COPSE_MAP_NONE};
     memcpy(fresh->address, address, sizeof(fresh->address));
-    copse_map_put(&table->address_index, key_of(address), index);
+    copse_map_put(&table->address_index, copse_address_key(address), index);
     table->address_generation++;
   }
   table->addresses[index].references++;
@@ -63,7 +63,7 @@ copse_address_release(struct copse_table *table, uint32_t index) {
 
   if (--address->references > 0)
     return;
-  copse_map_remove(&table->address_index, key_of(address->address));
+  copse_map_remove(&table->address_index, copse_address_key(address->address));
   address->first = table->address_free;
   table->address_free = index;
   table->address_generation++;

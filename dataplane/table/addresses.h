@@ -9,6 +9,9 @@
 int copse_addresses_init(struct copse_table *table);
 void copse_addresses_free(struct copse_table *table);
 
+/* An address as a key of maps. */
+struct copse_map_key copse_address_key(const uint8_t address[16]);
+
 /* Index of an address, held until it is released; a new one is unresolved. */
 uint32_t copse_address_hold(struct copse_table *table, const uint8_t address[16]);
 void copse_address_release(struct copse_table *table, uint32_t index);

@@ -29,6 +29,8 @@ lay_out(struct copse_shm *shm, const struct copse_api_limits *limits) {
         limits->workers);
   place(&end, &shm->tree_state_offset, &unused, sizeof(struct copse_tree_state), limits->trees, 1);
   place(&end, &shm->member_state_offset, &unused, sizeof(struct copse_member_state), limits->members, 1);
+  place(&end, &shm->target_state_offset, &unused, sizeof(struct copse_target_state), limits->links, 1);
+  place(&end, &shm->stamp_offset, &unused, sizeof(struct copse_stamp_counters), 1, 1);
   shm->bytes = end;
 }
 

@@ -66,6 +66,10 @@ put_all(struct writer *writer, const struct copse_table *table) {
   for (uint32_t i = 0; i < table->counts[COPSE_TREE]; i++)
     if (copse_tree_at(table, i) != NULL)
       put_tree(writer, copse_tree_at(table, i));
+  for (uint32_t i = 0; i < table->counts[COPSE_TARGET]; i++)
+    if (copse_table_target(table, i) != NULL)
+      put_operation(writer, COPSE_API_TARGET_SET, copse_table_target(table, i), sizeof(struct copse_api_target), NULL,
+                    0);
 }
 
 int

@@ -57,6 +57,16 @@ index_tree(struct copse_table *table, const struct copse_tree_record *tree, bool
 }
 
 static void
+index_target(struct copse_table *table, const struct copse_target_record *target, bool enter) {
+  const struct copse_map_key key = copse_address_key(target->api.remote.address);
+
+  if (enter)
+    copse_map_put(&table->ids[COPSE_TARGET], key, target->api.slot);
+  else
+    copse_map_remove(&table->ids[COPSE_TARGET], key);
+}
+
+static void
 index_record(struct copse_table *table, enum copse_object object, const struct copse_record *record, bool enter) {
   if (record == NULL)
     return;
@@ -64,8 +74,10 @@ index_record(struct copse_table *table, enum copse_object object, const struct c
     index_link(table, (const struct copse_link_record *)record, enter);
   else if (object == COPSE_MEMBER)
     index_member(table, (const struct copse_member_record *)record, enter);
-  else
+  else if (object == COPSE_TREE)
     index_tree(table, (const struct copse_tree_record *)record, enter);
+  else
+    index_target(table, (const struct copse_target_record *)record, enter);
 }
 
 struct copse_tree_record *
@@ -130,7 +142,7 @@ static void
 hold_original(struct copse_table *table, enum copse_object object, const struct copse_record *record, bool hold) {
   const uint8_t *address;
 
-  if (record == NULL || object == COPSE_TREE)
+  if (record == NULL || (object != COPSE_LINK && object != COPSE_MEMBER))
     return;
   address = object == COPSE_LINK ? ((const struct copse_link_record *)record)->api.remote.address
                                  : ((const struct copse_member_record *)record)->api.address.address;

@@ -9,7 +9,7 @@
 #include "table/layout.h"
 #include "table/map.h"
 
-enum copse_object { COPSE_LINK, COPSE_MEMBER, COPSE_TREE, COPSE_OBJECTS };
+enum copse_object { COPSE_LINK, COPSE_MEMBER, COPSE_TREE, COPSE_TARGET, COPSE_OBJECTS };
 
 /* Start of every record. In-place updates keep the incarnation, anything else gets a new one. */
 struct copse_record {
@@ -34,6 +34,11 @@ struct copse_tree_record {
   struct copse_interest **interest; /* [links], behind the hops; referenced */
   struct copse_api_tree api;
   struct copse_api_hop hop[];
+};
+
+struct copse_target_record {
+  struct copse_record base; /* nothing but the record itself is kept of it here */
+  struct copse_api_target api;
 };
 
 struct copse_journal_entry {
@@ -69,7 +74,7 @@ struct copse_table {
   uint8_t *label_used;              /* by slot of the label */
   uint64_t *hop_seen;               /* by destination: to find a hop given twice */
   uint64_t hop_seen_last;
-  struct copse_map ids[COPSE_OBJECTS]; /* of members and trees */
+  struct copse_map ids[COPSE_OBJECTS]; /* of members and trees; addresses of targets */
 
   struct copse_map address_index;
   struct copse_address *addresses;
@@ -102,6 +107,11 @@ copse_member_at(const struct copse_table *table, uint32_t slot) {
 static inline struct copse_tree_record *
 copse_tree_at(const struct copse_table *table, uint32_t slot) {
   return (struct copse_tree_record *)table->records[COPSE_TREE][slot];
+}
+
+static inline struct copse_target_record *
+copse_target_at(const struct copse_table *table, uint32_t slot) {
+  return (struct copse_target_record *)table->records[COPSE_TARGET][slot];
 }
 
 static inline uint32_t

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table/operations.h"
 
+#include <ctype.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,9 +19,11 @@ static const struct {
   [COPSE_API_TREE_REMOVE] = {"tree removal", sizeof(struct copse_api_slot), copse_tree_remove},
   [COPSE_API_ALLOWANCE] = {"allowance", sizeof(struct copse_api_allowance), copse_allowance},
   [COPSE_API_INTEREST] = {"interest", sizeof(struct copse_api_interest), copse_interest},
+  [COPSE_API_TARGET_SET] = {"target", sizeof(struct copse_api_target), copse_target_set},
+  [COPSE_API_TARGET_REMOVE] = {"target removal", sizeof(struct copse_api_slot), copse_target_remove},
 };
 
-static const char *const object_names[] = {"link", "member", "tree"};
+static const char *const object_names[] = {"link", "member", "tree", "target"};
 
 int
 copse_refuse(char text[COPSE_ERROR_BYTES], int status, const char *format, ...) {
@@ -76,6 +79,18 @@ copse_check_endpoint(const struct copse_table *table, const struct copse_endpoin
   absent = (mapped ? &table->config.local4 : &table->config.local6)->port == 0;
   if (absent)
     return copse_refuse(text, -EAFNOSUPPORT, "this dataplane has no IPv%d address", mapped ? 4 : 6);
+  return 0;
+}
+
+int
+copse_check_name(const char name[COPSE_NAME_BYTES], const char *what, char *text) {
+  const size_t length = strnlen(name, COPSE_NAME_BYTES);
+
+  if (length == 0 || length == COPSE_NAME_BYTES)
+    return copse_refuse(text, -EINVAL, "a %s's name has 1 to %d bytes and a 0", what, COPSE_NAME_BYTES - 1);
+  for (size_t i = 0; i < length; i++)
+    if (!isgraph((unsigned char)name[i]))
+      return copse_refuse(text, -EINVAL, "a %s's name has a byte that is not a printable letter", what);
   return 0;
 }
 

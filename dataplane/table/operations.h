@@ -23,11 +23,15 @@ int copse_tree_set(struct copse_table *table, const uint8_t *bytes, size_t lengt
 int copse_tree_remove(struct copse_table *table, const uint8_t *bytes, size_t length, char *text);
 int copse_allowance(struct copse_table *table, const uint8_t *bytes, size_t length, char *text);
 int copse_interest(struct copse_table *table, const uint8_t *bytes, size_t length, char *text);
+int copse_target_set(struct copse_table *table, const uint8_t *bytes, size_t length, char *text);
+int copse_target_remove(struct copse_table *table, const uint8_t *bytes, size_t length, char *text);
 
 /* Checks that several of them share. */
 int copse_check_slot(const struct copse_table *table, enum copse_object object, uint32_t slot, char *text);
 int copse_check_present(const struct copse_table *table, enum copse_object object, uint32_t slot, char *text);
 int copse_check_endpoint(const struct copse_table *table, const struct copse_endpoint *endpoint, char *text);
+/* Of a `what`: 1 to COPSE_NAME_BYTES - 1 printable letters and a 0. */
+int copse_check_name(const char name[COPSE_NAME_BYTES], const char *what, char *text);
 int copse_check_rate(uint64_t bits_per_second, uint32_t burst_us, char *text);
 /* `own` is the label the slot has already, or COPSE_LABEL_NONE. */
 int copse_check_label(const struct copse_table *table, uint32_t label, uint32_t own, char *text);

@@ -2,20 +2,7 @@
 /* Operations on links and members. */
 #include "table/operations.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-
-static int
-check_name(const char name[COPSE_NAME_BYTES], char *text) {
-  const size_t length = strnlen(name, COPSE_NAME_BYTES);
-
-  if (length == 0 || length == COPSE_NAME_BYTES)
-    return copse_refuse(text, -EINVAL, "a link's name has 1 to %d bytes and a 0", COPSE_NAME_BYTES - 1);
-  for (size_t i = 0; i < length; i++)
-    if (!isgraph((unsigned char)name[i]))
-      return copse_refuse(text, -EINVAL, "a link's name has a byte that is not a printable letter");
-  return 0;
-}
 
 static uint32_t
 slot_of(const uint8_t *bytes) {
@@ -50,8 +37,8 @@ copse_link_set(struct copse_table *table, const uint8_t *bytes, size_t length, c
   memset(api.remote.reserved, 0, sizeof(api.remote.reserved));
   if ((status = copse_check_slot(table, COPSE_LINK, api.slot, text)) < 0 ||
       (status = copse_check_rate(api.budget_bps, api.burst_us, text)) < 0 ||
-      (status = copse_check_endpoint(table, &api.remote, text)) < 0 || (status = check_name(api.name, text)) < 0 ||
-      (status = copse_journal_reserve(table)) < 0)
+      (status = copse_check_endpoint(table, &api.remote, text)) < 0 ||
+      (status = copse_check_name(api.name, "link", text)) < 0 || (status = copse_journal_reserve(table)) < 0)
     return status;
   const size_t name = strlen(api.name);
   memset(api.name + name, 0, sizeof(api.name) - name);

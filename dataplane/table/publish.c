@@ -22,19 +22,27 @@ final_record(const struct copse_table *table, const struct copse_journal_entry *
   return table->records[entry->object][entry->slot];
 }
 
+/* Workers see nothing of targets. */
+static bool
+is_published(const struct copse_journal_entry *entry) {
+  return entry->object != COPSE_TARGET;
+}
+
 /* Whether the slot's published tenant leaves. */
 static bool
 leaves(const struct copse_table *table, const struct copse_journal_entry *entry) {
   const struct copse_record *now = final_record(table, entry);
 
-  return entry->original != NULL && (now == NULL || now->incarnation != entry->original->incarnation);
+  return is_published(entry) && entry->original != NULL &&
+         (now == NULL || now->incarnation != entry->original->incarnation);
 }
 
 static bool
 arrives(const struct copse_table *table, const struct copse_journal_entry *entry) {
   const struct copse_record *now = final_record(table, entry);
 
-  return now != NULL && (entry->original == NULL || now->incarnation != entry->original->incarnation);
+  return is_published(entry) && now != NULL &&
+         (entry->original == NULL || now->incarnation != entry->original->incarnation);
 }
 
 /* The key of a member may change in place; what it does to packets on their way is what a new key means. */
@@ -259,7 +267,7 @@ copse_publish(struct copse_table *table) {
     const struct copse_journal_entry *entry = &table->journal[i];
     if (arrives(table, entry))
       clear_state(table, entry->object, entry->slot);
-    if (entry->object != COPSE_TREE && final_record(table, entry) != NULL)
+    if (is_published(entry) && entry->object != COPSE_TREE && final_record(table, entry) != NULL)
       publish_destination(table, entry);
   }
   for (size_t i = 0; i < table->journal_length; i++)

@@ -87,6 +87,7 @@ allocate_model(struct copse_table *table) {
   table->counts[COPSE_LINK] = limits->links;
   table->counts[COPSE_MEMBER] = limits->members;
   table->counts[COPSE_TREE] = limits->trees;
+  table->counts[COPSE_TARGET] = limits->links;
   for (int i = 0; i < COPSE_OBJECTS; i++) {
     table->records[i] = calloc(table->counts[i] + 1UL, sizeof(struct copse_record *));
     table->touched[i] = calloc(table->counts[i] + 1UL, sizeof(*table->touched[i]));
@@ -98,7 +99,8 @@ allocate_model(struct copse_table *table) {
   table->hop_seen = calloc(limits->links + limits->members + 1UL, sizeof(*table->hop_seen));
   if (table->label_used == NULL || table->hop_seen == NULL ||
       copse_map_init(&table->ids[COPSE_MEMBER], limits->members) < 0 ||
-      copse_map_init(&table->ids[COPSE_TREE], limits->trees) < 0)
+      copse_map_init(&table->ids[COPSE_TREE], limits->trees) < 0 ||
+      copse_map_init(&table->ids[COPSE_TARGET], limits->links) < 0)
     return -ENOMEM;
   return copse_addresses_init(table);
 }

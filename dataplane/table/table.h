@@ -49,6 +49,11 @@ void copse_table_adjacency(struct copse_table *table, const uint8_t address[16],
 /* Incremented when the set of addresses changes, so that the resolver knows when to look. */
 uint64_t copse_table_address_generation(const struct copse_table *table);
 
+/* The target in a slot, null when there is none; valid until the next batch. */
+const struct copse_api_target *copse_table_target(const struct copse_table *table, uint32_t slot);
+/* Slot of the target with this address, COPSE_SLOT_NONE when there is none. */
+uint32_t copse_table_target_at(const struct copse_table *table, const uint8_t address[16]);
+
 /* Frees what no worker can see any more, and keeps meters of long idle trees valid. Called from the main loop. */
 void copse_table_maintain(struct copse_table *table, uint64_t now);
 

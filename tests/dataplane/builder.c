@@ -95,6 +95,21 @@ add_link(struct builder *builder, uint32_t slot, struct copse_endpoint remote, u
   builder_add(builder, COPSE_API_LINK_SET, &link, sizeof(link), NULL, 0);
 }
 
+struct copse_api_target
+target(uint32_t slot, struct copse_endpoint remote) {
+  struct copse_api_target api = {.slot = slot, .interval_us = 100000, .remote = remote};
+
+  fill_key(api.sender_key, (uint8_t)(0x20 + slot));
+  fill_key(api.reflector_key, (uint8_t)(0x60 + slot));
+  snprintf(api.name, sizeof(api.name), "target-%u", slot);
+  return api;
+}
+
+void
+add_target(struct builder *builder, const struct copse_api_target *api) {
+  builder_add(builder, COPSE_API_TARGET_SET, api, sizeof(*api), NULL, 0);
+}
+
 struct copse_api_member
 member(uint32_t slot, uint32_t label, uint32_t send_tree, struct copse_endpoint address) {
   struct copse_api_member api = {

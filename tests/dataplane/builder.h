@@ -31,6 +31,9 @@ struct copse_table_config test_config(uint32_t workers);
 void fill_key(uint8_t key[COPSE_KEY_BYTES], uint8_t value);
 
 void add_link(struct builder *builder, uint32_t slot, struct copse_endpoint remote, uint64_t budget_bps);
+/* Tested every 100 ms; key bytes are 0x20 + slot there and 0x60 + slot back. */
+struct copse_api_target target(uint32_t slot, struct copse_endpoint remote);
+void add_target(struct builder *builder, const struct copse_api_target *target);
 struct copse_api_member member(uint32_t slot, uint32_t label, uint32_t send_tree, struct copse_endpoint address);
 void add_member(struct builder *builder, const struct copse_api_member *member);
 /* Key bytes are 0x40 + slot for the tree and 0x80 + slot for the area; a root unless label and upstream are changed. */

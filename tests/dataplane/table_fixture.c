@@ -31,6 +31,7 @@ fill(void) {
   const uint64_t words[] = {0xf0f0, 0x1};
   struct copse_api_member api;
   struct copse_api_tree child = tree(5, 0x55);
+  const struct copse_api_target targets[] = {target(1, ipv6(1, 9, 862)), target(4, ipv4(10, 0, 0, 2, 862))};
 
   add_link(&batch, 0, ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT), 1000000);
   add_link(&batch, 1, ipv6(1, 9, COPSE_BLOCK_PORT), 0);
@@ -38,6 +39,8 @@ fill(void) {
     api = member(i, copse_label(i, 7), i == 2 ? 0 : COPSE_SLOT_NONE, ipv4(10, 0, 1, (uint8_t)i, 4000));
     add_member(&batch, &api);
   }
+  add_target(&batch, &targets[0]);
+  add_target(&batch, &targets[1]);
   add_tree(&batch, tree(0, 0x99), hops, 4);
   child.label = copse_label(20, 1);
   child.upstream = ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT);

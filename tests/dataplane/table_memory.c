@@ -55,6 +55,10 @@ add_everything(struct builder *batch, uint32_t round) {
 
   for (uint32_t i = 0; i < 16; i++)
     add_link(batch, i, ipv4(10, 1, (uint8_t)round, (uint8_t)i + 1, 7), 1000);
+  for (uint32_t i = 0; i < 16; i++) {
+    const struct copse_api_target api = target(i, ipv4(10, 3, (uint8_t)round, (uint8_t)i + 1, 862));
+    add_target(batch, &api);
+  }
   for (uint32_t i = 0; i < 32; i++) {
     const struct copse_api_member api = member(i, copse_label(i, 0), 0, ipv4(10, 2, (uint8_t)round, (uint8_t)i + 1, 7));
     add_member(batch, &api);

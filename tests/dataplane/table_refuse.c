@@ -35,6 +35,15 @@ add_tree_like(uint64_t id, uint32_t slot, uint32_t label, struct copse_endpoint 
 }
 
 static void
+add_target_like(uint32_t slot, struct copse_endpoint remote, uint32_t interval_us, const char *name) {
+  struct copse_api_target api = target(slot, remote);
+
+  api.interval_us = interval_us;
+  snprintf(api.name, sizeof(api.name), "%s", name);
+  add_target(&batch, &api);
+}
+
+static void
 add_raw(uint16_t kind, const void *record, uint32_t length) {
   builder_add(&batch, kind, record, length, NULL, 0);
 }
@@ -47,7 +56,7 @@ REFUSAL(kind_zero) {
   add_raw(0, zeros, 8);
 }
 REFUSAL(kind_unknown) {
-  add_raw(9, zeros, 8);
+  add_raw(COPSE_API_TARGET_REMOVE + 1, zeros, 8);
 }
 REFUSAL(short_record) {
   add_raw(COPSE_API_LINK_SET, zeros, 64);
@@ -233,6 +242,31 @@ REFUSAL(interest_large) {
   add_interest_like(COPSE_HOP_MEMBER, 2, 0, UINT32_MAX, 0, 1);
 }
 
+REFUSAL(target_slot) {
+  add_target_like(16, ipv4(10, 3, 3, 3, 862), 0, "far");
+}
+REFUSAL(target_address) {
+  add_target_like(6, ipv4(224, 0, 0, 1, 862), 0, "many");
+}
+REFUSAL(target_port) {
+  add_target_like(6, ipv4(10, 3, 3, 3, 0), 0, "no-port");
+}
+REFUSAL(target_used) {
+  add_target_like(6, ipv4(10, 0, 0, 2, 863), 0, "twin");
+}
+REFUSAL(target_often) {
+  add_target_like(6, ipv4(10, 3, 3, 3, 862), 19999, "often");
+}
+REFUSAL(target_seldom) {
+  add_target_like(6, ipv4(10, 3, 3, 3, 862), 10000001, "seldom");
+}
+REFUSAL(target_name) {
+  add_target_like(6, ipv4(10, 3, 3, 3, 862), 0, "two words");
+}
+REFUSAL(target_absent) {
+  add_slot(&batch, COPSE_API_TARGET_REMOVE, 6);
+}
+
 static const struct refusal refusals[] = {
   {"kind 0", kind_zero, -EOPNOTSUPP, "unknown operation"},
   {"unknown kind", kind_unknown, -EOPNOTSUPP, "unknown operation"},
@@ -285,6 +319,14 @@ static const struct refusal refusals[] = {
   {"interest wraps", interest_wraps, -ERANGE, "beyond"},
   {"interest too short", interest_short, -EINVAL, "too few"},
   {"interest too large", interest_large, -ERANGE, "larger"},
+  {"target slot", target_slot, -ERANGE, "limit of 16"},
+  {"target address", target_address, -EINVAL, "unicast"},
+  {"target port", target_port, -EINVAL, "port"},
+  {"target address in use", target_used, -EEXIST, "slot 4"},
+  {"target tested too often", target_often, -EINVAL, "19999 us"},
+  {"target tested too seldom", target_seldom, -EINVAL, "10000001 us"},
+  {"target name", target_name, -EINVAL, "target's name"},
+  {"absent target", target_absent, -ENOENT, "no target"},
 };
 
 /* Operations that would be fine, before the one that is not. */
@@ -296,13 +338,16 @@ add_good_ones(void) {
   add_link(&batch, 9, ipv4(10, 3, 3, 4, 3), 5000);
   add_slot(&batch, COPSE_API_LINK_REMOVE, 9);
   add_member(&batch, &api);
+  add_target_like(4, ipv4(10, 3, 3, 5, 862), 0, "moved");
+  add_target_like(4, ipv4(10, 0, 0, 2, 862), 20000, "back");
+  add_slot(&batch, COPSE_API_TARGET_REMOVE, 1);
   add_allowance(&batch, 0, 1);
   add_interest_like(COPSE_HOP_LINK, 0, 0, 64, 0, 1);
   add_interest_like(COPSE_HOP_LINK, 0, 0, 64, 0, 1);
 }
 
 Test(table_refuse, bad_input_changes_nothing) {
-  const uint32_t good = 7;
+  const uint32_t good = 10;
   struct copse_api_result result;
   size_t bytes;
 

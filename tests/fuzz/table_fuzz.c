@@ -12,12 +12,14 @@ fill(struct copse_table *table) {
   const struct copse_api_hop hops[] = {{COPSE_HOP_LINK, 1, 0x101, 0}, {COPSE_HOP_MEMBER, 3, 0x303, 0}};
   const struct copse_api_member first = member(3, copse_label(3, 7), 0, ipv4(10, 0, 1, 3, 4000));
   struct copse_api_tree child = tree(5, 0x55);
+  const struct copse_api_target measured = target(2, ipv4(10, 0, 0, 2, 862));
   struct builder batch = builder_new();
   const uint64_t words[] = {1};
 
   add_link(&batch, 0, ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT), 1000000);
   add_link(&batch, 1, ipv6(1, 9, COPSE_BLOCK_PORT), 0);
   add_member(&batch, &first);
+  add_target(&batch, &measured);
   add_tree(&batch, tree(0, 0x99), hops, 2);
   child.label = copse_label(20, 1);
   child.upstream = ipv4(10, 0, 0, 2, COPSE_BLOCK_PORT);

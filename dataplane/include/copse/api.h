@@ -5,7 +5,7 @@
  * struct copse_api_header. The first request of a connection is HELLO; the reply carries, as
  * SCM_RIGHTS, a read-only descriptor of the counters. A BATCH is applied whole or not at all.
  * A record longer than the receiver knows is accepted and its tail ignored, a shorter one is refused.
- * All slots (tree, member, link) are chosen by the control plane, dense from zero. */
+ * All slots (tree, member, link, target) are chosen by the control plane, dense from zero. */
 #ifndef COPSE_API_H
 #define COPSE_API_H
 
@@ -76,6 +76,8 @@ enum copse_api_operation_kind {
   COPSE_API_TREE_REMOVE = 6, /* struct copse_api_slot */
   COPSE_API_ALLOWANCE = 7,
   COPSE_API_INTEREST = 8,
+  COPSE_API_TARGET_SET = 9,
+  COPSE_API_TARGET_REMOVE = 10, /* struct copse_api_slot */
 };
 
 struct copse_api_operation {
@@ -172,6 +174,19 @@ struct copse_api_interest {
   /* uint64_t[words] */
 };
 
+/* A PoP that is measured with STAMP (RFC 8762) and whose test packets are answered, whatever port they come from. There
+ * are as many slots as of links; an address has at most one. Another address or key begins a new session. */
+struct copse_api_target {
+  uint32_t slot;
+  uint32_t interval_us;                   /* between test packets; 0: none are sent, it is only answered */
+  struct copse_endpoint remote;           /* its Session-Reflector */
+  uint8_t sender_key[COPSE_KEY_BYTES];    /* of our test packets and the answers to them; zeros: no authentication */
+  uint8_t reflector_key[COPSE_KEY_BYTES]; /* of its test packets and our answers; zeros: no authentication */
+  char name[COPSE_NAME_BYTES];
+};
+#define COPSE_TARGET_INTERVAL_MIN_US 20000
+#define COPSE_TARGET_INTERVAL_MAX_US 10000000
+
 /* ---- counters, in shared memory: written by workers, read by anyone, never reset ---- */
 
 #define COPSE_SHM_MAGIC 0x636f707365736d31ULL
@@ -192,6 +207,8 @@ struct copse_shm {
   uint64_t member_offset, member_stride;
   uint64_t tree_state_offset;   /* struct copse_tree_state[limits.trees], shared by workers */
   uint64_t member_state_offset; /* struct copse_member_state[limits.members] */
+  uint64_t target_state_offset; /* struct copse_target_state[limits.links] */
+  uint64_t stamp_offset;        /* struct copse_stamp_counters */
 };
 
 struct copse_worker_counters {
@@ -235,6 +252,28 @@ struct copse_tree_state {
 struct copse_member_state {
   uint64_t id;
   uint64_t permission_until; /* TSC; 0: never proven */
+};
+
+/* The two STAMP sessions with a target, written by the main thread. Directions are told apart by the sequence numbers
+ * of both ends: of the `judged` test packets, those up to the newest that was answered, `forward_lost` never arrived
+ * and the answers to `backward_lost` did not. Delays are of the round trip without the time spent in the reflector,
+ * over the last 32 answers. */
+struct copse_target_state {
+  uint64_t id; /* random, new with each session we send; 0: the slot is free. Counters of a new id start at zero */
+  uint64_t sent, answered;
+  uint64_t judged, forward_lost, backward_lost;
+  uint64_t delay_min_ns, delay_mean_ns, delay_max_ns; /* 0: none yet */
+  uint64_t jitter_ns;    /* of the way there: interarrival jitter of RFC 3550, section 6.4.1 */
+  uint64_t answered_at;  /* CLOCK_MONOTONIC, ns, of the last answer; 0: never */
+  uint64_t reflected;    /* its test packets that were answered */
+  uint64_t reflected_at; /* the last of them */
+  uint64_t reserved[3];
+};
+
+/* received = reflected + answers + sum(drops). */
+struct copse_stamp_counters {
+  uint64_t received, reflected, answers;
+  uint64_t drops[COPSE_STAMP_DROP_COUNT];
 };
 
 #endif

@@ -38,14 +38,29 @@
   X(NO_BUFFER, "no_buffer", "the packet pool is empty")                                                                \
   X(TX_FULL, "tx_full", "the port's transmit ring is full or the port is down")
 
+/* Counted per STAMP packet that the main thread received and neither answered nor took as an answer. */
+#define COPSE_STAMP_DROPS(X)                                                                                           \
+  X(UNKNOWN_PEER, "unknown_peer", "the source is no target's address")                                                 \
+  X(SHORT, "short", "shorter than a test packet of the session's mode")                                                \
+  X(BAD_HMAC, "bad_hmac", "the HMAC is not made with the session's key")                                               \
+  X(CORRUPT, "corrupt", "an error estimate that cannot be")                                                            \
+  X(REPLAY, "replay", "not sent later than what was answered before")                                                  \
+  X(RATE, "rate", "more test packets than a peer gets answered")                                                       \
+  X(UNEXPECTED, "unexpected", "answers no test packet that waits for an answer")                                       \
+  X(SEND_FAILED, "send_failed", "the kernel did not take the answer")
+
 #define COPSE_DROP_ENUM(id, name, text) COPSE_DROP_##id,
 enum copse_packet_drop { COPSE_PACKET_DROPS(COPSE_DROP_ENUM) COPSE_PACKET_DROP_COUNT };
 enum copse_copy_drop { COPSE_COPY_DROPS(COPSE_DROP_ENUM) COPSE_COPY_DROP_COUNT };
 #undef COPSE_DROP_ENUM
+#define COPSE_STAMP_DROP_ENUM(id, name, text) COPSE_STAMP_DROP_##id,
+enum copse_stamp_drop { COPSE_STAMP_DROPS(COPSE_STAMP_DROP_ENUM) COPSE_STAMP_DROP_COUNT };
+#undef COPSE_STAMP_DROP_ENUM
 
 #define COPSE_DROP_NAME(id, name, text) name,
 static const char *const copse_packet_drop_names[] __attribute__((unused)) = {COPSE_PACKET_DROPS(COPSE_DROP_NAME)};
 static const char *const copse_copy_drop_names[] __attribute__((unused)) = {COPSE_COPY_DROPS(COPSE_DROP_NAME)};
+static const char *const copse_stamp_drop_names[] __attribute__((unused)) = {COPSE_STAMP_DROPS(COPSE_DROP_NAME)};
 #undef COPSE_DROP_NAME
 
 #endif
