@@ -37,7 +37,7 @@ struct copse_link {
   uint64_t stamp_revision; /* 0: there is no key */
   struct copse_stamp_record stamp;
   uint64_t reserved_revision; /* 0: nothing is reserved */
-  json_t *reserved;           /* {"S/T": bps} or null */
+  json_t *reserved;           /* {"S/P": bps} or null: what trees of session S rooted at P hold */
 };
 
 /* What a member's PoP knows of it and no store holds: after a restart the next sync brings it again. */

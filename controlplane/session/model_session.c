@@ -150,6 +150,7 @@ apply_installed(struct copse_session *session, const char *name, const json_t *v
   if (revision < installed->revision)
     return 0;
   installed->revision = revision;
+  session->plan_stale |= session->plan.leaving_count > 0;
   memcpy(installed->tree, name, COPSE_ID_BYTES - 1);
   copse_copy(installed->pop, sizeof(installed->pop), slash + 1);
   if (!copse_label_read(value, &installed->record))

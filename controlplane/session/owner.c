@@ -33,7 +33,7 @@ holds_anything(const struct copse_session *session) {
   for (size_t i = 0; i < session->plan.tree_count; i++)
     if (session->plan.trees[i].status == COPSE_TREE_OK)
       return true;
-  return false;
+  return session->plan.leaving_count > 0;
 }
 
 /* A PoP of V' may own the session; when V' is empty, any may, to give back what its plan holds. */
@@ -138,10 +138,9 @@ plan_when_due(struct copse_control *control, struct copse_session *session, uint
   }
   if (session->plan_due_ms == 0 || now_ms < session->plan_due_ms)
     return;
-  copse_plan_digest(&control->model, session, control->config, digest);
   result = plan(control, session, NULL);
   if (result == 0) {
-    memcpy(session->plan_digest, digest, sizeof(digest));
+    copse_plan_digest(&control->model, session, control->config, session->plan_digest); /* with what leaves now */
     session->plan_due_ms = session->plan_tries = 0;
     return;
   }

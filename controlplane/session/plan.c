@@ -98,9 +98,8 @@ number_of(const struct inputs *inputs, const char *name) {
   return number;
 }
 
-/* What sessions other than this one hold on a link. */
-static uint64_t
-reserved_by_others(const struct copse_link *link, const struct copse_session *session) {
+uint64_t
+copse_link_held_by_others(const struct copse_link *link, const struct copse_session *session) {
   uint64_t sum = 0;
   const char *tree;
   json_t *rate;
@@ -149,7 +148,7 @@ add_network(struct inputs *inputs, const struct copse_model *model, const struct
   }
   for (size_t i = 0; i < model->links.count; i++) {
     const struct copse_link *link = model->links.items[i];
-    uint64_t others = reserved_by_others(link, session);
+    uint64_t others = copse_link_held_by_others(link, session);
     uint32_t from = number_of(inputs, link->from), to = number_of(inputs, link->to);
 
     if (inputs->egress_bps[from] != COPSE_NO_LIMIT)
@@ -262,6 +261,9 @@ copse_plan_digest(const struct copse_model *model, const struct copse_session *s
       crypto_generichash_update(&state, (const void *)inputs.arcs, inputs.arc_count * sizeof(*inputs.arcs));
     inputs_free(&inputs);
   }
+  for (size_t i = 0; i < session->plan.leaving_count; i++)
+    if (copse_tree_is_held(model, session, session->plan.leaving[i].id))
+      crypto_generichash_update(&state, (const void *)session->plan.leaving[i].id, COPSE_ID_BYTES);
   for (size_t i = 0; i < model->links.count; i++) {
     const struct copse_link *link = model->links.items[i];
     uint64_t capacity_bps = copse_link_capacity(link);
@@ -401,6 +403,8 @@ copse_plan_make(const struct copse_model *model, const struct copse_session *ses
                ? 0
                : build(&inputs, session, config, plan, error);
   inputs_free(&inputs);
+  if (result == 0)
+    result = copse_plan_switch(model, session, plan);
   if (result < 0)
     copse_plan_record_free(plan);
   if (result == -ENOMEM)

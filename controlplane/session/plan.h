@@ -20,6 +20,18 @@ int copse_plan_make(const struct copse_model *model, const struct copse_session 
                     const struct copse_control_config *config, struct copse_plan_record *plan,
                     struct copse_error *error);
 
+/* Lists the trees of the plan before that still hold links as leaving, and puts those in the place of new trees for
+ * which there is no room beside them yet, so that old and new together are within the budgets; it is to be planned
+ * again when they are gone. -ENOMEM. */
+int copse_plan_switch(const struct copse_model *model, const struct copse_session *session,
+                      struct copse_plan_record *plan);
+/* What a plan holds, {"U/V": {"S/P": bps}} by link and root; null when memory is short. */
+json_t *copse_plan_holdings(const struct copse_session *session, const struct copse_plan_record *plan);
+/* A PoP that lives still has the tree installed. */
+bool copse_tree_is_held(const struct copse_model *model, const struct copse_session *session, const char *tree);
+/* What sessions other than this one hold on a link. */
+uint64_t copse_link_held_by_others(const struct copse_link *link, const struct copse_session *session);
+
 /* A digest of what the plan is made of, but for other sessions' reservations unless a tree is infeasible: a plan whose
  * inputs did not change is not made again. */
 void copse_plan_digest(const struct copse_model *model, const struct copse_session *session,

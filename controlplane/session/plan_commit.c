@@ -35,32 +35,6 @@ add_change(struct copse_plan_commit *commit, char *key, const json_t *value) {
   return 0;
 }
 
-/* What the plan holds on each link: {"U/V": {"S/T": bps}}. */
-static json_t *
-holdings_of(const struct copse_session *session, const struct copse_plan_record *plan) {
-  json_t *holdings = json_object();
-
-  for (size_t i = 0; i < plan->tree_count; i++) {
-    const struct copse_planned_tree *tree = &plan->trees[i];
-    char holder[COPSE_SESSION_BYTES + COPSE_ID_BYTES];
-
-    snprintf(holder, sizeof(holder), "%s/%s", session->id, tree->id);
-    for (size_t j = 0; j < tree->edge_count; j++) {
-      char link[2 * COPSE_NAME_BYTES];
-      json_t *held;
-
-      snprintf(link, sizeof(link), "%s/%s", tree->edges[j].from, tree->edges[j].to);
-      held = json_object_get(holdings, link);
-      if (held == NULL) {
-        held = json_object();
-        json_object_set_new(holdings, link, held);
-      }
-      json_object_set_new(held, holder, json_integer((json_int_t)tree->rate_bps));
-    }
-  }
-  return holdings;
-}
-
 /* What the link's record is to be: others' reservations, and ours. */
 static json_t *
 reservations(const struct copse_link *link, const struct copse_session *session, json_t *ours) {
@@ -119,7 +93,7 @@ static int
 add_all(struct copse_plan_commit *commit, const struct copse_model *model, const struct copse_session *session,
         const struct copse_plan_record *plan, const json_t *record) {
   const char *egress_done = NULL;
-  json_t *holdings = holdings_of(session, plan);
+  json_t *holdings = copse_plan_holdings(session, plan);
   json_t *json = copse_plan_write(plan);
   int result = add_compare(commit, key_of("/sessions/%s/%s", session->id, "owner"), session->owner_revision);
 

@@ -66,25 +66,28 @@ read_tree(const json_t *json, struct copse_planned_tree *out) {
          copse_json_hex(json, "key", out->key, sizeof(out->key)) && read_edges(json_object_get(json, "edges"), out);
 }
 
+static bool
+read_trees(const json_t *json, struct copse_planned_tree **out, size_t *out_count) {
+  size_t count = json_array_size(json);
+
+  *out = count == 0 ? NULL : calloc(count, sizeof(**out));
+  if (!json_is_array(json) || (count > 0 && *out == NULL))
+    return false;
+  for (*out_count = 0; *out_count < count; ++*out_count) {
+    if (!read_tree(json_array_get(json, *out_count), &(*out)[*out_count])) {
+      ++*out_count; /* what was read of it is freed with the others */
+      return false;
+    }
+  }
+  return true;
+}
+
 bool
 copse_plan_read(const json_t *json, struct copse_plan_record *out) {
-  const json_t *trees = json_object_get(json, "trees");
-  size_t count = json_array_size(trees);
-
-  *out = (struct copse_plan_record){0};
-  if (!copse_json_number(json, "epoch", &out->epoch) || !json_is_array(trees) ||
-      !json_is_object(json_object_get(json, "numbers")))
-    return false;
-  out->trees = count == 0 ? NULL : calloc(count, sizeof(*out->trees));
-  out->numbers = json_deep_copy(json_object_get(json, "numbers"));
-  for (size_t i = 0; i < count && out->trees != NULL; i++) {
-    out->tree_count++;
-    if (!read_tree(json_array_get(trees, i), &out->trees[i]))
-      break;
-    if (i + 1 == count && out->numbers != NULL)
-      return true;
-  }
-  if (count == 0 && out->numbers != NULL)
+  *out = (struct copse_plan_record){.numbers = json_deep_copy(json_object_get(json, "numbers"))};
+  if (copse_json_number(json, "epoch", &out->epoch) && json_is_object(out->numbers) &&
+      read_trees(json_object_get(json, "trees"), &out->trees, &out->tree_count) &&
+      read_trees(json_object_get(json, "leaving"), &out->leaving, &out->leaving_count))
     return true;
   copse_plan_record_free(out);
   return false;
@@ -105,20 +108,33 @@ write_tree(const struct copse_planned_tree *tree) {
                    (json_int_t)tree->rate_bps, "key", key, "edges", edges);
 }
 
+static json_t *
+write_trees(const struct copse_planned_tree *trees, size_t count) {
+  json_t *array = json_array();
+
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(array, write_tree(&trees[i]));
+  return array;
+}
+
 json_t *
 copse_plan_write(const struct copse_plan_record *plan) {
-  json_t *trees = json_array();
+  return json_pack("{s:I, s:O, s:o, s:o}", "epoch", (json_int_t)plan->epoch, "numbers", plan->numbers, "trees",
+                   write_trees(plan->trees, plan->tree_count), "leaving",
+                   write_trees(plan->leaving, plan->leaving_count));
+}
 
-  for (size_t i = 0; i < plan->tree_count; i++)
-    json_array_append_new(trees, write_tree(&plan->trees[i]));
-  return json_pack("{s:I, s:O, s:o}", "epoch", (json_int_t)plan->epoch, "numbers", plan->numbers, "trees", trees);
+static void
+free_trees(struct copse_planned_tree *trees, size_t count) {
+  for (size_t i = 0; trees != NULL && i < count; i++)
+    free(trees[i].edges);
+  free(trees);
 }
 
 void
 copse_plan_record_free(struct copse_plan_record *plan) {
-  for (size_t i = 0; plan->trees != NULL && i < plan->tree_count; i++)
-    free(plan->trees[i].edges);
-  free(plan->trees);
+  free_trees(plan->trees, plan->tree_count);
+  free_trees(plan->leaving, plan->leaving_count);
   json_decref(plan->numbers);
   *plan = (struct copse_plan_record){0};
 }

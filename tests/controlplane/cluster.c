@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster.h"
 #include "account.h"
+#include "session/plan.h"
 #include <copse/log.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -217,41 +218,53 @@ cluster_sync(struct cluster *cluster, size_t pop, const char *session, const cha
   return answer.body;
 }
 
-/* What the plans of all sessions hold on a link. */
 static uint64_t
-planned_on(const struct cluster *cluster, const struct copse_link *link) {
+sum_of(json_t *rates) {
   uint64_t sum = 0;
+  const char *holder;
+  json_t *rate;
 
-  for (size_t i = 0; i < cluster->model.sessions.count; i++) {
-    const struct copse_session *session = cluster->model.sessions.items[i];
-
-    for (size_t j = 0; j < session->plan.tree_count; j++) {
-      const struct copse_planned_tree *tree = &session->plan.trees[j];
-
-      for (size_t k = 0; k < tree->edge_count; k++)
-        if (strcmp(tree->edges[k].from, link->from) == 0 && strcmp(tree->edges[k].to, link->to) == 0)
-          sum += tree->rate_bps;
-    }
+  json_object_foreach(rates, holder, rate) {
+    sum += (uint64_t)json_integer_value(rate);
   }
   return sum;
 }
 
+/* What the plans of all sessions hold, {"U/V": bps}. */
+static json_t *
+planned(const struct cluster *cluster) {
+  json_t *sums = json_object();
+
+  for (size_t i = 0; i < cluster->model.sessions.count; i++) {
+    const struct copse_session *session = cluster->model.sessions.items[i];
+    json_t *holdings = copse_plan_holdings(session, &session->plan), *rates;
+    const char *link;
+
+    json_object_foreach(holdings, link, rates) {
+      json_int_t sum = json_integer_value(json_object_get(sums, link)) + (json_int_t)sum_of(rates);
+
+      json_object_set_new(sums, link, json_integer(sum));
+    }
+    json_decref(holdings);
+  }
+  return sums;
+}
+
 bool
 cluster_is_not_oversold(struct cluster *cluster) {
+  json_t *sums;
+  bool fine = true;
+
   cluster_session(cluster, "");
+  sums = planned(cluster);
   for (size_t i = 0; i < cluster->model.links.count; i++) {
     const struct copse_link *link = cluster->model.links.items[i];
-    uint64_t sum = 0;
-    const char *holder;
-    json_t *rate;
+    uint64_t sum = sum_of(link->reserved);
 
-    json_object_foreach(link->reserved, holder, rate) {
-      sum += (uint64_t)json_integer_value(rate);
-    }
-    if (sum > link->record.bandwidth_bps || sum != planned_on(cluster, link))
-      return false;
+    fine &= sum <= link->record.bandwidth_bps && sum == (uint64_t)json_integer_value(json_object_get(sums, link->name));
   }
-  return true;
+  json_decref(sums);
+  return fine;
 }
 
 bool
