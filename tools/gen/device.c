@@ -78,7 +78,7 @@ map_device(struct gen_device *device) {
   device->memory = NULL;
   if (rte_vhost_get_mem_table(device->vid, &device->memory) != 0)
     return -EIO;
-  for (uint16_t i = 0; i < device->pairs; i++)
+  for (uint16_t i = 0; i < (uint16_t)device->pairs; i++)
     if (map_ring(device, 2 * i, &device->pair[i].receive) != 0 ||
         map_ring(device, 2 * i + 1, &device->pair[i].transmit) != 0 || gen_ring_waiting(&device->pair[i].receive) == 0)
       return -EAGAIN;
