@@ -4,6 +4,7 @@
 #ifndef COPSE_BENCH_H
 #define COPSE_BENCH_H
 
+#include "frames.h"
 #include "pipeline/pipeline.h"
 
 #include <stdio.h>
@@ -32,7 +33,14 @@ struct bench {
 };
 
 /* bench_setup.c. All of them end the program with a sentence if they fail. */
+void bench_require(bool condition, const char *what);
+double bench_median(double *values, unsigned count); /* sorts them */
 void bench_start(struct bench *bench);
+/* The table of a case, whose next hops are behind port 0; and a frame for it, not signed. */
+void bench_plant_table(struct bench *bench, const struct bench_case *which, uint32_t workers);
+void bench_frame(const struct bench *bench, const struct bench_case *which, struct frame *frame);
+/* Makes a block header that of a tree's packet. */
+void bench_sign(struct copse_header *header, uint32_t slot, uint64_t sequence);
 /* The table of a case, and a worker on it. */
 void bench_plant(struct bench *bench, const struct bench_case *which);
 void bench_clear(struct bench *bench);

@@ -2,7 +2,6 @@
 #include "bench.h"
 
 #include "builder.h"
-#include "frames.h"
 #include "pipeline/tag.h"
 
 #include <rte_cycles.h>
@@ -18,12 +17,25 @@
 
 static const uint8_t text[2048] = "The quick brown fox jumps over the lazy dog.";
 
-static void
-require(bool condition, const char *what) {
+void
+bench_require(bool condition, const char *what) {
   if (condition)
     return;
-  fprintf(stderr, "pipeline-bench: cannot %s\n", what);
+  fprintf(stderr, "bench: cannot %s\n", what);
   exit(1);
+}
+
+static int
+compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+
+  return (x > y) - (x < y);
+}
+
+double
+bench_median(double *values, unsigned count) {
+  qsort(values, count, sizeof(*values), compare);
+  return values[count / 2];
 }
 
 void
@@ -41,18 +53,18 @@ bench_start(struct bench *bench) {
   const struct rte_eth_conf port = {.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS};
 
   *bench = (struct bench){.random = 1, .sequence = 1};
-  require(rte_eal_init(sizeof(arguments) / sizeof(*arguments), arguments) >= 0,
-          "start DPDK (it needs 256 MB of hugepages)");
-  require(copse_pools_create(&bench->pools, &config) == 0, "allocate the pools");
+  bench_require(rte_eal_init(sizeof(arguments) / sizeof(*arguments), arguments) >= 0,
+                "start DPDK (it needs 256 MB of hugepages)");
+  bench_require(copse_pools_create(&bench->pools, &config) == 0, "allocate the pools");
   bench->rx = rte_ring_create("rx", 64, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
   bench->tx = rte_ring_create("tx", RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-  require(bench->rx != NULL && bench->tx != NULL, "allocate rings");
+  bench_require(bench->rx != NULL && bench->tx != NULL, "allocate rings");
   const int id = rte_eth_from_rings("port0", &bench->rx, 1, &bench->tx, 1, 0);
   bench->port = (uint16_t)id;
-  require(id >= 0 && rte_eth_dev_configure(bench->port, 1, 1, &port) == 0 &&
-            rte_eth_rx_queue_setup(bench->port, 0, 512, 0, NULL, bench->pools.receive) == 0 &&
-            rte_eth_tx_queue_setup(bench->port, 0, 512, 0, NULL) == 0 && rte_eth_dev_start(bench->port) == 0,
-          "start a port");
+  bench_require(id >= 0 && rte_eth_dev_configure(bench->port, 1, 1, &port) == 0 &&
+                  rte_eth_rx_queue_setup(bench->port, 0, 512, 0, NULL, bench->pools.receive) == 0 &&
+                  rte_eth_tx_queue_setup(bench->port, 0, 512, 0, NULL) == 0 && rte_eth_dev_start(bench->port) == 0,
+                "start a port");
 }
 
 static void
@@ -111,32 +123,38 @@ plant_trees(struct bench *bench, const struct bench_case *which) {
 }
 
 void
-bench_plant(struct bench *bench, const struct bench_case *which) {
+bench_plant_table(struct bench *bench, const struct bench_case *which, uint32_t workers) {
   const struct copse_table_config table = {.limits = {.labels = BENCH_MEMBERS + which->trees,
                                                       .trees = which->trees,
                                                       .members = BENCH_MEMBERS,
                                                       .links = BENCH_LINKS,
                                                       .fan_out = BENCH_FAN_OUT_MAX,
-                                                      .workers = 1},
+                                                      .workers = workers},
                                            .tsc_hz = rte_get_tsc_hz(),
                                            .local4 = ipv4(10, 0, 0, 1, COPSE_BLOCK_PORT),
                                            .mtu = {1500}};
-  struct copse_worker_config worker = {.receive = bench->pools.receive, .ports = 1, .permission_s = 60};
-  double sum = 0;
 
   bench->table = copse_table_create(&table);
-  require(bench->table != NULL, "allocate a table");
+  bench_require(bench->table != NULL, "allocate a table");
   plant_destinations(bench);
   plant_trees(bench, which);
   copse_table_each_address(bench->table, resolve, bench->table);
   for (uint32_t i = 0; i < BENCH_MEMBERS; i++)
     copse_table_forwarding(bench->table)->member_states[i].permission_until = UINT64_MAX;
+}
+
+void
+bench_plant(struct bench *bench, const struct bench_case *which) {
+  struct copse_worker_config worker = {.receive = bench->pools.receive, .ports = 1, .permission_s = 60};
+  double sum = 0;
+
+  bench_plant_table(bench, which, 1);
   worker.table = bench->table;
   worker.port[0] = (struct copse_worker_port){
     .port = bench->port, .technique = copse_technique_choose(RTE_ETH_TX_OFFLOAD_MULTI_SEGS, &bench->pools)};
   bench->worker = copse_worker_create(&worker);
   bench->zipf = malloc(which->trees * sizeof(*bench->zipf));
-  require(bench->worker != NULL && bench->zipf != NULL, "create a worker");
+  bench_require(bench->worker != NULL && bench->zipf != NULL, "create a worker");
   for (uint32_t i = 0; i < which->trees; i++)
     bench->zipf[i] = sum += 1.0 / (i + 1);
 }
@@ -174,8 +192,8 @@ pick(struct bench *bench, const struct bench_case *which) {
   return (uint32_t)(low * 2654435761ULL % which->trees);
 }
 
-static void
-build(struct bench *bench, const struct bench_case *which, struct frame *frame) {
+void
+bench_frame(const struct bench *bench, const struct bench_case *which, struct frame *frame) {
   const struct frame_spec spec = {.target_mac = 1,
                                   .source_mac = 2,
                                   .source = ipv4(10, 1, 0, 1, COPSE_BLOCK_PORT),
@@ -191,6 +209,16 @@ build(struct bench *bench, const struct bench_case *which, struct frame *frame) 
 }
 
 void
+bench_sign(struct copse_header *header, uint32_t slot, uint64_t sequence) {
+  uint8_t key[COPSE_KEY_BYTES];
+
+  fill_key(key, (uint8_t)(0x40 + slot));
+  header->label = htobe32(copse_label(BENCH_MEMBERS + slot, 1));
+  header->sequence = htobe64(sequence);
+  header->tag = copse_tag(header, key);
+}
+
+void
 bench_load(struct bench *bench, const struct bench_case *which) {
   static struct frame frame;
   static uint32_t built;
@@ -198,22 +226,17 @@ bench_load(struct bench *bench, const struct bench_case *which) {
   struct rte_mbuf *mbufs[COPSE_BURST];
 
   if (built != which->frame) {
-    build(bench, which, &frame);
+    bench_frame(bench, which, &frame);
     built = which->frame;
   }
-  require(rte_pktmbuf_alloc_bulk(bench->pools.receive, mbufs, count) == 0, "take buffers");
+  bench_require(rte_pktmbuf_alloc_bulk(bench->pools.receive, mbufs, count) == 0, "take buffers");
   for (unsigned i = 0; i < count; i++) {
     uint8_t *at = (uint8_t *)rte_pktmbuf_append(mbufs[i], (uint16_t)frame.length);
     struct copse_header *header = (struct copse_header *)(at + AT_HEADER);
-    const uint32_t slot = pick(bench, which);
-    uint8_t key[COPSE_KEY_BYTES];
     memcpy(at, frame.bytes, frame.length);
-    fill_key(key, (uint8_t)(0x40 + slot));
-    header->label = htobe32(copse_label(BENCH_MEMBERS + slot, 1));
-    header->sequence = htobe64(bench->sequence++);
-    header->tag = copse_tag(header, key);
+    bench_sign(header, pick(bench, which), bench->sequence++);
   }
-  require(rte_ring_enqueue_bulk(bench->rx, (void **)mbufs, count, NULL) == count, "fill a ring");
+  bench_require(rte_ring_enqueue_bulk(bench->rx, (void **)mbufs, count, NULL) == count, "fill a ring");
 }
 
 unsigned

@@ -28,19 +28,6 @@ struct result {
   double copse, copse_free, bare, bare_free; /* cycles per packet */
 };
 
-static int
-compare(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-
-  return (x > y) - (x < y);
-}
-
-static double
-median(double *values, unsigned count) {
-  qsort(values, count, sizeof(*values), compare);
-  return values[count / 2];
-}
-
 /* One iteration, each stage by itself; adds its cycles. */
 static void
 run_stages(struct bench *bench, uint64_t cycles[STAGES]) {
@@ -83,7 +70,7 @@ print_stages(struct bench *bench, const struct bench_case *which) {
   }
   printf("      cycles per packet:");
   for (int stage = 0; stage < STAGES; stage++)
-    printf(" %s %.1f", stage_names[stage], median(values[stage], slices));
+    printf(" %s %.1f", stage_names[stage], bench_median(values[stage], slices));
   printf("\n");
 }
 
@@ -111,8 +98,8 @@ measure(struct bench *bench, const struct bench_case *which, bool bare, double *
     runs[i] = (double)running / (SLICE * bench_burst(which));
     frees[i] = (double)freeing / (SLICE * bench_burst(which));
   }
-  *run = median(runs, slices);
-  *freed = median(frees, slices);
+  *run = bench_median(runs, slices);
+  *freed = bench_median(frees, slices);
 }
 
 static void
@@ -148,8 +135,8 @@ run_case(struct bench *bench, struct bench_case which) {
     measure(bench, &which, false, &copse[i], &copse_free[i]);
     measure(bench, &which, true, &bare[i], &bare_free[i]);
   }
-  const struct result all = {median(copse, SAMPLES), median(copse_free, SAMPLES), median(bare, SAMPLES),
-                             median(bare_free, SAMPLES)};
+  const struct result all = {bench_median(copse, SAMPLES), bench_median(copse_free, SAMPLES),
+                             bench_median(bare, SAMPLES), bench_median(bare_free, SAMPLES)};
   report(&which, copse, &all);
   if (stages)
     print_stages(bench, &which);

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of tests/bench that measure the pipeline in process: their tables are shown, their JSON is read."""
+
+import json
+import subprocess
+
+from peers import BenchError
+
+TIMEOUT_S = 300
+
+
+def run_program(context, program, *arguments):
+    """What `program`, a path in the build folder, wrote to its --json FILE."""
+    context.reserve()
+    setup = context.setup()
+    path = setup.path(f"{program.rsplit('/', 1)[-1]}.json")
+    done = subprocess.run([setup.program(program), *arguments, "--json", path], capture_output=True, text=True,
+                          timeout=TIMEOUT_S)
+    print(done.stdout, end="")
+    if done.returncode:
+        raise BenchError(f"{program}: {done.stderr.strip()[-500:]}")
+    with open(path) as handle:
+        return json.load(handle)
+
