@@ -292,9 +292,10 @@ Test(gen, descriptors_that_lead_nowhere_are_a_fault) {
 }
 
 Test(gen, orders_are_read_or_refused) {
-  static const char *const bad[] = {"frame=10",  "frame=4000",  "frame",      "fanout=0",  "fanout=5000", "kind=tree",
-                                    "sink=none", "zipf=2",      "ms=1",       "rate=fast", "trees=0",     "colour=red",
-                                    "frame= 96", "frame=96x 1", "expect=any", "=",         NULL};
+  static const char *const bad[] = {"frame=10",  "frame=4000",  "frame",         "fanout=0",    "fanout=5000",
+                                    "kind=tree", "sink=none",   "zipf=2",        "ms=1",        "rate=fast",
+                                    "trees=0",   "colour=red",  "frame= 96",     "frame=96x 1", "expect=any",
+                                    "=",         "burst_us=99", "commits=20000", NULL};
   struct copse_error error;
   struct gen_order order;
 
@@ -310,6 +311,13 @@ Test(gen, orders_are_read_or_refused) {
   cr_assert_eq(order.ms, 40U);
   cr_assert_eq(gen_order_parse(&order, "sink=time", &error), 0);
   cr_assert_eq(order.sink, GEN_TIME);
+  cr_assert_eq(gen_order_parse(&order, "bps=10000000000 burst_us=900 greedy=7 take=8 commits=1000 first=9", &error), 0);
+  cr_assert_eq(order.bps, 10000000000U);
+  cr_assert_eq(order.burst_us, 900U);
+  cr_assert_eq(order.greedy, 7U);
+  cr_assert_eq(order.take, 8U);
+  cr_assert_eq(order.commits, 1000U);
+  cr_assert_eq(order.first, 9U);
   for (int i = 0; bad[i] != NULL; i++)
     cr_assert_lt(gen_order_parse(&order, bad[i], &error), 0, "%s", bad[i]);
 }
@@ -328,4 +336,40 @@ Test(gen, zipf_prefers_the_first) {
   /* ln 2 / ln 1001 = 0.1003 of all packets in each */
   cr_assert(first > GEN_ORDER * 0.09 && first < GEN_ORDER * 0.11, "%u", first);
   cr_assert(second_half > GEN_ORDER * 0.09 && second_half < GEN_ORDER * 0.11, "%u", second_half);
+}
+
+Test(gen, in_turn_the_first_comes_more_often_and_evenly) {
+  uint32_t turns[10] = {0}, since = 0;
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
+
+  gen_traffic_free(&traffic);
+  cr_assert_eq(gen_traffic_create(&traffic, 10, false), 0);
+  gen_traffic_shape(&traffic, FRAME, 10, false, true);
+  cr_assert_eq(gen_traffic_in_turn(&traffic, GEN_ORDER), -ERANGE);
+  cr_assert_eq(gen_traffic_in_turn(&traffic, 30), 0);
+  for (uint32_t i = 0; i < 3 * 39; i++) {
+    gen_traffic_next(&traffic, frame);
+    const uint32_t tree = be32toh(gen_block_header(&traffic, frame)->block);
+    turns[tree]++;
+    since = tree == 0 ? 0 : since + 1;
+    cr_assert_leq(since, 1U);
+  }
+  for (uint32_t tree = 0; tree < 10; tree++)
+    cr_assert_eq(turns[tree], tree == 0 ? 90U : 3U);
+}
+
+Test(gen, a_limited_sink_leaves_frames_where_they_are) {
+  _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
+
+  begin(GEN_NULL, false);
+  sink.per_cycle = 1e-12;
+  sink.start = rte_rdtsc();
+  for (int i = 0; i < 10; i++) {
+    make_copy(frame, HOP);
+    transmit(frame, FRAME);
+  }
+  cr_assert_leq(gen_sink_poll(&sink, &device), 1U);
+  gen_sink_limit(&sink, 0);
+  gen_sink_poll(&sink, &device);
+  cr_assert_eq(sink.frames, 10U);
 }

@@ -25,7 +25,7 @@ usage(FILE *out) {
     "  The far side of a virtio-user device that connects to the vhost socket PATH: generates block packets,\n"
     "  takes what comes back. Reads lines of key=value words, one sample each:\n"
     "    frame=1400 fanout=8 trees=1 zipf=0 kind=link|member sink=null|copy|check|time rate=0 ms=300\n"
-    "    expect=copse|bare|io\n"
+    "    expect=copse|bare|io bps=0 burst_us=4000 greedy=0 take=0 commits=0 first=0\n"
     "  and prints one JSON object for each. --api: the device is a copse-dataplane, configured through this\n"
     "  socket. --cpu: the core to use, 0 if not given. --trees: as many at most, 1 if not given. --queues: pairs of\n"
     "  them, 1 if not given; bursts go to each in turn. --ipv6: blocks are IPv6.\n");

@@ -24,14 +24,19 @@ set_number(struct gen_order *order, const char *name, const char *value) {
     {"trees", &order->trees, 1, 1 << 20},
     {"zipf", &order->zipf, 0, 1},
     {"ms", &order->ms, GEN_SLICE_MS, GEN_SLICE_MS * GEN_SLICES_MAX},
+    {"burst_us", &order->burst_us, COPSE_BURST_MIN_US, COPSE_BURST_MAX_US},
+    {"greedy", &order->greedy, 0, GEN_ORDER},
+    {"take", &order->take, 0, UINT32_MAX},
+    {"commits", &order->commits, 0, 10000},
+    {"first", &order->first, 0, 10000},
   };
   char *end;
   const uint64_t number = strtoull(value, &end, 10);
 
   if (end == value || *end != '\0')
     return -EINVAL;
-  if (strcmp(name, "rate") == 0) {
-    order->rate = number;
+  if (strcmp(name, "rate") == 0 || strcmp(name, "bps") == 0) {
+    *(*name == 'r' ? &order->rate : &order->bps) = number;
     return 0;
   }
   for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -63,7 +68,7 @@ int
 gen_order_parse(struct gen_order *order, const char *line, struct copse_error *error) {
   char copy[512], *rest = copy, *word;
 
-  *order = (struct gen_order){.frame = 1400, .fanout = 1, .trees = 1, .ms = 300, .kind = GEN_LINK};
+  *order = (struct gen_order){.frame = 1400, .fanout = 1, .trees = 1, .ms = 300, .burst_us = 4000, .kind = GEN_LINK};
   if (strlen(line) >= sizeof(copy))
     return copse_fail(error, -E2BIG, "the line is too long");
   memcpy(copy, line, strlen(line) + 1);
@@ -76,5 +81,7 @@ gen_order_parse(struct gen_order *order, const char *line, struct copse_error *e
     if (value == NULL || set(order, word, value) != 0)
       return copse_fail(error, -EINVAL, "'%s' is not understood or out of range", word);
   }
+  if (order->first > 0)
+    order->sink = GEN_TIME;
   return 0;
 }

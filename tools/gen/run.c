@@ -65,15 +65,24 @@ send_due(struct gen_device *device, struct gen_traffic *traffic, struct pace *pa
   return sent;
 }
 
+/* What a run goes on with. */
+struct ends {
+  struct gen_device *device;
+  struct gen_traffic *traffic;
+  struct gen_sink *sink;
+  struct gen_commits *commits;
+};
+
 /* Runs until `end`; returns how many were sent. */
 static uint64_t
-run_until(struct gen_device *device, struct gen_traffic *traffic, struct gen_sink *sink, struct pace *pace,
-          uint64_t end, struct tally *tally) {
+run_until(const struct ends *ends, struct pace *pace, uint64_t end, struct tally *tally) {
   uint64_t sent = 0, now;
 
-  while ((now = rte_rdtsc()) < end && gen_device_alive(device)) {
-    gen_sink_poll(sink, device);
-    sent += send_due(device, traffic, pace, now, tally);
+  while ((now = rte_rdtsc()) < end && gen_device_alive(ends->device)) {
+    gen_sink_poll(ends->sink, ends->device);
+    sent += send_due(ends->device, ends->traffic, pace, now, tally);
+    if (ends->commits != NULL)
+      gen_commits_poll(ends->commits, now);
   }
   return sent;
 }
@@ -84,6 +93,7 @@ drain(struct gen_device *device, struct gen_sink *sink) {
   const uint64_t end = rte_rdtsc() + DRAIN_MS * cycles_ms;
   uint64_t now = rte_rdtsc(), last = now;
 
+  sink->per_cycle = 0;
   while (now < end && now - last < QUIET_MS * cycles_ms && gen_device_alive(device)) {
     now = rte_rdtsc();
     if (gen_sink_poll(sink, device) > 0)
@@ -96,17 +106,18 @@ gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traf
   const uint64_t hz = rte_get_tsc_hz(), slice = hz / 1000 * GEN_SLICE_MS;
   struct pace pace = {
     .start = rte_rdtsc(), .per_cycle = (double)run->rate / (double)hz, .burst = run->burst, .backlog = run->backlog};
+  const struct ends ends = {device, traffic, sink, run->commits};
   struct tally tally = {0};
   double rates[GEN_SLICES_MAX];
   uint64_t begin, from, sent = 0;
 
-  run->generated = run_until(device, traffic, sink, &pace, rte_rdtsc() + hz / 1000 * WARM_UP_MS, &tally);
+  run->generated = run_until(&ends, &pace, rte_rdtsc() + hz / 1000 * WARM_UP_MS, &tally);
   tally.polls = tally.refused = 0;
   begin = from = rte_rdtsc();
   const uint64_t first = sink->frames;
   for (uint32_t i = 0; i < run->slices; i++) {
     const uint64_t frames = sink->frames;
-    sent += run_until(device, traffic, sink, &pace, from + slice, &tally);
+    sent += run_until(&ends, &pace, from + slice, &tally);
     const uint64_t now = rte_rdtsc();
     rates[i] = (double)(sink->frames - frames) * (double)hz / (double)(now - from);
     from = now;

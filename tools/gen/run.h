@@ -3,6 +3,7 @@
 #ifndef GEN_RUN_H
 #define GEN_RUN_H
 
+#include "commits.h"
 #include "sink.h"
 
 #define GEN_SLICE_MS 20
@@ -11,8 +12,9 @@
 struct gen_run {
   uint64_t rate; /* packets a second offered; 0: as many as the device takes */
   uint32_t slices;
-  uint32_t burst;   /* packets sent at once, at most */
-  uint32_t backlog; /* packets that are due and may wait; what is due beyond is not sent any more */
+  uint32_t burst;              /* packets sent at once, at most */
+  uint32_t backlog;            /* packets that are due and may wait; what is due beyond is not sent any more */
+  struct gen_commits *commits; /* made meanwhile, or null */
   /* results */
   uint64_t generated; /* with the warm-up */
   uint64_t missed;    /* were due, and the device had no buffer: what a NIC counts as missed */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sample.h"
 
+#include "first.h"
 #include "permit.h"
 #include "quantile.h"
 #include <errno.h>
@@ -33,11 +34,11 @@ sum(const uint64_t *values, size_t count) {
 
 /* api.h's two equations, and that both ends of the wire agree. */
 static bool
-conserved(const struct copse_worker_counters *counted, const struct gen_run *run, uint32_t fanout) {
+conserved(const struct copse_worker_counters *counted, const struct gen_run *run, const struct gen_order *order) {
   return counted->rx_packets == run->generated && counted->tx_packets == run->received &&
          counted->rx_packets ==
            counted->admitted + counted->handshakes + sum(counted->packet_drops, COPSE_PACKET_DROP_COUNT) &&
-         counted->copies_due == counted->admitted * fanout &&
+         (counted->copies_due == counted->admitted * order->fanout || order->commits > 0) &&
          counted->copies_due == counted->copies_sent + sum(counted->copy_drops, COPSE_COPY_DROP_COUNT);
 }
 
@@ -71,17 +72,17 @@ print_faults(const struct gen_sink *sink) {
 }
 
 static void
-print_times(const struct gen_sink *sink) {
+print_times(const char *name, double *times, uint32_t count) {
   static const struct {
     const char *name;
     double part;
   } quantiles[] = {{"min", 0},   {"p10", 0.1},  {"p25", 0.25},    {"p50", 0.5},       {"p75", 0.75},
                    {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}, {"max", 1}};
 
-  printf(",\"latency_ns\":{\"samples\":%u", sink->timed);
-  gen_sort(sink->times, sink->timed);
-  for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]) && sink->timed > 0; i++)
-    printf(",\"%s\":%.0f", quantiles[i].name, gen_quantile(sink->times, sink->timed, quantiles[i].part));
+  printf(",\"%s\":{\"samples\":%u", name, count);
+  gen_sort(times, count);
+  for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]) && count > 0; i++)
+    printf(",\"%s\":%.0f", quantiles[i].name, gen_quantile(times, count, quantiles[i].part));
   printf("}");
 }
 
@@ -99,11 +100,12 @@ print(const struct gen_bench *bench, const struct gen_order *order, const struct
   if (order->sink == GEN_CHECK)
     print_faults(&bench->sink);
   if (order->sink == GEN_TIME)
-    print_times(&bench->sink);
+    print_times("latency_ns", bench->sink.times, bench->sink.timed);
+  if (run->commits != NULL)
+    print_times("commit_ns", run->commits->times, run->commits->answered);
   if (bench->table != NULL) {
     printf(",\"conserved\":%s,\"table_s\":%.4f,\"due\":%" PRIu64 ",\"sent\":%" PRIu64,
-           conserved(counted, run, order->fanout) ? "true" : "false", table_s, counted->copies_due,
-           counted->copies_sent);
+           conserved(counted, run, order) ? "true" : "false", table_s, counted->copies_due, counted->copies_sent);
     print_drops(counted);
   }
   printf("}\n");
@@ -113,6 +115,8 @@ print(const struct gen_bench *bench, const struct gen_order *order, const struct
 static int
 prepare(struct gen_bench *bench, const struct gen_order *order, double *table_s, struct copse_error *error) {
   const struct copse_api_limits *limits = bench->table ? &bench->table->hello.limits : NULL;
+  const struct gen_forest forest = {
+    .trees = order->trees, .hops = order->fanout, .kind = order->kind, .bps = order->bps, .burst_us = order->burst_us};
   uint32_t members;
   int status;
 
@@ -125,9 +129,9 @@ prepare(struct gen_bench *bench, const struct gen_order *order, double *table_s,
   if (order->sink == GEN_TIME && order->trees > 1)
     return copse_fail(error, -EINVAL, "times are those of one tree");
   if (limits == NULL)
-    return 0;
+    return order->bps == 0 && order->commits == 0 ? 0 : copse_fail(error, -EINVAL, "there is no table to change");
   members = bench->table->members;
-  status = gen_table_set(bench->table, order->trees, order->fanout, order->kind, table_s, error);
+  status = gen_table_set(bench->table, &forest, table_s, error);
   if (!status && bench->table->members > members)
     status = gen_permit(&bench->device, limits->trees, bench->table->members, error);
   return status;
@@ -141,35 +145,69 @@ burst_of(const struct gen_order *order) {
   return order->fanout < PACED_COPIES ? RTE_MIN(BURST, PACED_COPIES / order->fanout) : 1;
 }
 
-int
-gen_sample(struct gen_bench *bench, const struct gen_order *order, struct copse_error *error) {
+/* Traffic and sink as the order wants them. */
+static int
+shape(struct gen_bench *bench, const struct gen_order *order, struct copse_error *error) {
   const struct gen_expect expect = {.traffic = &bench->traffic,
                                     .kind = order->kind,
                                     .hops = order->fanout,
                                     .rewritten = order->expect != GEN_EXPECT_IO,
                                     .relabelled = order->expect == GEN_EXPECT_COPSE};
+
+  gen_traffic_shape(&bench->traffic, order->frame, order->trees, order->zipf, bench->table != NULL);
+  if (order->greedy > 0 && gen_traffic_in_turn(&bench->traffic, order->greedy) != 0)
+    return copse_fail(error, -ERANGE, "%u turns are more than there is room for", order->trees - 1 + order->greedy);
+  if (gen_sink_begin(&bench->sink, order->sink, &expect) != 0)
+    return copse_fail(error, -ENOMEM, "not enough memory to check so many trees");
+  gen_sink_limit(&bench->sink, order->take);
+  return 0;
+}
+
+/* Runs, with what the dataplane counts meanwhile and, where there are to be some, commits. */
+static int
+run_counted(struct gen_bench *bench, const struct gen_order *order, struct gen_run *run,
+            struct copse_worker_counters *counted, struct copse_error *error) {
+  struct copse_worker_counters before = {0};
+  int status = 0;
+
+  if (bench->table)
+    copse_counters_workers(bench->table->counters, &before);
+  if (order->first > 0)
+    gen_first(run, order->first, &bench->device, &bench->traffic, &bench->sink);
+  else
+    gen_run(run, &bench->device, &bench->traffic, &bench->sink);
+  if (run->commits != NULL)
+    status = gen_commits_end(run->commits, error);
+  if (!run->alive)
+    return copse_fail(error, -ECONNRESET, "the device under test went away");
+  if (bench->table) {
+    copse_counters_workers(bench->table->counters, counted);
+    subtract(counted, &before);
+  }
+  return status;
+}
+
+int
+gen_sample(struct gen_bench *bench, const struct gen_order *order, struct copse_error *error) {
   struct gen_run run = {.rate = order->rate,
                         .slices = order->ms / GEN_SLICE_MS,
                         .burst = burst_of(order),
                         .backlog = order->sink == GEN_CHECK ? burst_of(order) : BACKLOG};
-  struct copse_worker_counters before = {0}, after = {0};
+  struct copse_worker_counters counted = {0};
+  struct gen_commits commits = {.table = NULL};
   double table_s = 0;
   int status = prepare(bench, order, &table_s, error);
 
-  if (status)
-    return status;
-  gen_traffic_shape(&bench->traffic, order->frame, order->trees, order->zipf, bench->table != NULL);
-  if (gen_sink_begin(&bench->sink, order->sink, &expect) != 0)
-    return copse_fail(error, -ENOMEM, "not enough memory to check so many trees");
-  if (bench->table)
-    copse_counters_workers(bench->table->counters, &before);
-  gen_run(&run, &bench->device, &bench->traffic, &bench->sink);
-  if (!run.alive)
-    return copse_fail(error, -ECONNRESET, "the device under test went away");
-  if (bench->table) {
-    copse_counters_workers(bench->table->counters, &after);
-    subtract(&after, &before);
+  if (!status)
+    status = shape(bench, order, error);
+  if (!status && order->commits > 0) {
+    run.commits = &commits;
+    status = gen_commits_begin(&commits, bench->table, order->commits, error);
   }
-  print(bench, order, &run, &after, table_s);
-  return 0;
+  if (!status)
+    status = run_counted(bench, order, &run, &counted, error);
+  if (!status)
+    print(bench, order, &run, &counted, table_s);
+  gen_commits_free(&commits);
+  return status;
 }

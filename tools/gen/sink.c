@@ -123,9 +123,23 @@ check(struct gen_sink *sink, uint32_t pair, uint32_t bytes) {
   *last = sequence;
 }
 
+void
+gen_sink_limit(struct gen_sink *sink, uint64_t per_second) {
+  sink->per_cycle = per_second > 0 ? (double)per_second / (double)rte_get_tsc_hz() : 0;
+  sink->start = rte_rdtsc();
+}
+
 static unsigned
-take_all(struct gen_ring *ring) {
-  const unsigned waiting = gen_ring_waiting(ring);
+limit_of(const struct gen_sink *sink) {
+  if (sink->per_cycle == 0)
+    return UINT32_MAX;
+  const uint64_t due = (uint64_t)((double)(rte_rdtsc() - sink->start) * sink->per_cycle);
+  return due > sink->frames ? (unsigned)(due - sink->frames) : 0;
+}
+
+static unsigned
+take_all(const struct gen_sink *sink, struct gen_ring *ring) {
+  const unsigned waiting = RTE_MIN(gen_ring_waiting(ring), limit_of(sink));
 
   for (unsigned i = 0; i < waiting; i++)
     gen_ring_return(ring, 0);
@@ -175,7 +189,7 @@ poll_pair(struct gen_sink *sink, struct gen_device *device, uint32_t pair) {
   unsigned taken;
 
   if (sink->mode == GEN_NULL)
-    taken = take_all(ring);
+    taken = take_all(sink, ring);
   else if (sink->mode == GEN_TIME)
     taken = take_times(sink, device, ring);
   else

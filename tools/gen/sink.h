@@ -31,6 +31,8 @@ struct gen_sink {
   enum gen_sink_mode mode;
   struct gen_expect expect;
   uint64_t frames;
+  double per_cycle; /* frames taken at most; 0: no limit */
+  uint64_t start;   /* TSC, of the limit */
   struct gen_faults {
     GEN_FAULTS(GEN_FAULT_FIELD)
   } faults;
@@ -43,6 +45,9 @@ struct gen_sink {
 /* Begins anew. -ENOMEM. Free with gen_sink_free. */
 int gen_sink_begin(struct gen_sink *sink, enum gen_sink_mode mode, const struct gen_expect *expect);
 void gen_sink_free(struct gen_sink *sink);
+
+/* From now on takes so many frames a second at most, as a port that is too slow; 0: all. */
+void gen_sink_limit(struct gen_sink *sink, uint64_t per_second);
 
 /* Takes what is waiting; returns how many frames that were. */
 unsigned gen_sink_poll(struct gen_sink *sink, struct gen_device *device);

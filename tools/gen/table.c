@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
-#include "dataplane/operations.h"
 #include <errno.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #define BURST_US 100000
 #define ALLOWANCE (UINT64_MAX / 2)
 #define TREES_PER_BATCH 4096
+#define APPLIED_S 5
 
 static struct copse_endpoint
 endpoint_of(uint32_t address, bool ipv6) {
@@ -119,11 +119,9 @@ gen_table_close(struct gen_table *table) {
   table->fd = -1;
 }
 
-/* Sends what there is and waits until it is applied. */
-static int
-commit(struct gen_table *table, struct copse_operations *operations, struct copse_error *error) {
+int
+gen_table_send(struct gen_table *table, struct copse_operations *operations, struct copse_error *error) {
   struct copse_api_batch batch = {.expected_generation = COPSE_API_ANY_GENERATION, .operations = operations->count};
-  struct copse_api_result result = {.status = -ENOMEM};
   uint8_t *body = operations->failed ? NULL : malloc(sizeof(batch) + operations->length);
   int status = -ENOMEM;
 
@@ -133,17 +131,41 @@ commit(struct gen_table *table, struct copse_operations *operations, struct cops
     status = ask(table, COPSE_API_BATCH, body, sizeof(batch) + operations->length);
     free(body);
   }
-  if (!status)
-    status = hear(table, &result, sizeof(result), NULL);
   copse_operations_clear(operations);
-  if (status)
-    return copse_fail(error, status, "the dataplane does not take a batch: %s", strerror(-status));
-  return result.status ? copse_fail(error, result.status, "the dataplane refuses: %s", result.text) : 0;
+  return status ? copse_fail(error, status, "the dataplane does not take a batch: %s", strerror(-status)) : 0;
 }
 
-static void
-add_links(struct gen_table *table, uint32_t wanted, struct copse_operations *operations) {
-  for (; table->links < wanted; table->links++) {
+bool
+gen_table_answered(const struct gen_table *table) {
+  struct copse_api_header header;
+
+  return recv(table->fd, &header, sizeof(header), MSG_PEEK | MSG_DONTWAIT) == sizeof(header);
+}
+
+int
+gen_table_take_answer(struct gen_table *table, struct copse_api_result *result, struct copse_error *error) {
+  const int status = hear(table, result, sizeof(*result), NULL);
+
+  if (status)
+    return copse_fail(error, status, "the dataplane does not answer a batch: %s", strerror(-status));
+  return result->status ? copse_fail(error, result->status, "the dataplane refuses: %s", result->text) : 0;
+}
+
+/* Sends what there is and waits until it is applied; to the table's generation then. */
+static int
+commit(struct gen_table *table, struct copse_operations *operations, uint64_t *generation, struct copse_error *error) {
+  struct copse_api_result result = {0};
+  int status = gen_table_send(table, operations, error);
+
+  if (!status)
+    status = gen_table_take_answer(table, &result, error);
+  *generation = result.generation;
+  return status;
+}
+
+void
+gen_table_add_links(struct gen_table *table, uint32_t links, struct copse_operations *operations) {
+  for (; table->links < links; table->links++) {
     struct copse_api_link link = {.slot = table->links,
                                   .burst_us = BURST_US,
                                   .budget_bps = COPSE_RATE_MAX_BPS,
@@ -168,60 +190,82 @@ add_members(struct gen_table *table, uint32_t wanted, struct copse_operations *o
   }
 }
 
-static void
-add_tree(struct copse_operations *operations, uint32_t number, uint32_t hops, enum gen_hop_kind kind, bool ipv6) {
+void
+gen_table_add_tree(const struct gen_table *table, const struct gen_forest *forest, uint32_t number,
+                   struct copse_operations *operations) {
   struct copse_api_hop list[GEN_HOPS_MAX];
   struct copse_api_tree tree = {.id = number + 1,
                                 .slot = number,
                                 .label = gen_tree_label(number),
-                                .upstream = endpoint_of(GEN_PARENT, ipv6),
-                                .committed_bps = COPSE_RATE_MAX_BPS,
-                                .peak_bps = COPSE_RATE_MAX_BPS,
-                                .burst_us = BURST_US,
-                                .charged_edges = kind == GEN_LINK ? hops : 1,
-                                .hops = hops};
+                                .upstream = endpoint_of(GEN_PARENT, table->ipv6),
+                                .committed_bps = forest->bps ? forest->bps : COPSE_RATE_MAX_BPS,
+                                .peak_bps = forest->bps ? forest->bps : COPSE_RATE_MAX_BPS,
+                                .burst_us = forest->bps ? forest->burst_us : BURST_US,
+                                .charged_edges = forest->kind == GEN_LINK ? forest->hops : 1,
+                                .hops = forest->hops};
 
   gen_key(GEN_TREE_KEY, number, tree.tree_key);
   gen_key(GEN_AREA_KEY, number, tree.area_key);
-  for (uint32_t hop = 0; hop < hops; hop++)
-    list[hop] = (struct copse_api_hop){.kind = (uint32_t)kind, .slot = hop, .label = gen_hop_label(number, hop)};
+  for (uint32_t hop = 0; hop < forest->hops; hop++)
+    list[hop] =
+      (struct copse_api_hop){.kind = (uint32_t)forest->kind, .slot = hop, .label = gen_hop_label(number, hop)};
   copse_operations_tree(operations, &tree, list);
   copse_operations_allowance(operations, number, ALLOWANCE);
 }
 
+/* Until workers have seen the table; they look at it with every poll. */
+static int
+await_generation(const struct gen_table *table, uint64_t generation, struct copse_error *error) {
+  const uint64_t end = rte_rdtsc() + APPLIED_S * rte_get_tsc_hz();
+  struct copse_worker_counters workers;
+
+  do
+    copse_counters_workers(table->counters, &workers);
+  while (workers.applied_generation < generation && rte_rdtsc() < end);
+  return workers.applied_generation < generation
+           ? copse_fail(error, -ETIMEDOUT, "a worker does not take over the table within %d s", APPLIED_S)
+           : 0;
+}
+
+static int
+set_trees(struct gen_table *table, const struct gen_forest *forest, struct copse_operations *operations,
+          struct copse_error *error) {
+  const uint32_t most = forest->trees > table->forest.trees ? forest->trees : table->forest.trees;
+  uint64_t generation = 0;
+  int status = 0;
+
+  for (uint32_t tree = 0; tree < most && !status; tree++) {
+    if (tree < forest->trees)
+      gen_table_add_tree(table, forest, tree, operations);
+    else
+      copse_operations_remove(operations, COPSE_API_TREE_REMOVE, tree);
+    if (tree + 1 == most || (tree + 1) % TREES_PER_BATCH == 0)
+      status = commit(table, operations, &generation, error);
+  }
+  return status ? status : await_generation(table, generation, error);
+}
+
 int
-gen_table_set(struct gen_table *table, uint32_t trees, uint32_t hops, enum gen_hop_kind kind, double *seconds,
-              struct copse_error *error) {
+gen_table_set(struct gen_table *table, const struct gen_forest *forest, double *seconds, struct copse_error *error) {
   struct copse_operations operations = {.bytes = NULL};
-  uint64_t start;
+  uint64_t generation;
   int status = 0;
 
   *seconds = 0;
-  if (table->trees == trees && table->hops == hops && table->kind == kind)
+  if (memcmp(&table->forest, forest, sizeof(*forest)) == 0)
     return 0;
-  if (kind == GEN_LINK)
-    add_links(table, hops, &operations);
+  if (forest->kind == GEN_LINK)
+    gen_table_add_links(table, forest->hops, &operations);
   else
-    add_members(table, hops, &operations);
+    add_members(table, forest->hops, &operations);
   if (operations.count > 0)
-    status = commit(table, &operations, error);
-  start = rte_rdtsc();
-  for (uint32_t tree = 0; tree < trees && !status; tree++) {
-    add_tree(&operations, tree, hops, kind, table->ipv6);
-    if (tree + 1 == trees || (tree + 1) % TREES_PER_BATCH == 0)
-      status = commit(table, &operations, error);
-  }
-  for (uint32_t tree = trees; tree < table->trees && !status; tree++) {
-    copse_operations_remove(&operations, COPSE_API_TREE_REMOVE, tree);
-    if (tree + 1 == table->trees || (tree + 1) % TREES_PER_BATCH == 0)
-      status = commit(table, &operations, error);
-  }
+    status = commit(table, &operations, &generation, error);
+  const uint64_t start = rte_rdtsc();
+  if (!status)
+    status = set_trees(table, forest, &operations, error);
   *seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
   copse_operations_free(&operations);
-  if (status)
-    return status;
-  table->trees = trees;
-  table->hops = hops;
-  table->kind = kind;
-  return 0;
+  if (!status)
+    table->forest = *forest;
+  return status;
 }

@@ -175,6 +175,8 @@ gen_traffic_shape(struct gen_traffic *traffic, uint32_t frame, uint32_t trees, b
   traffic->tags = tags;
   if (traffic->trees != trees || trees > 1) {
     traffic->trees = trees;
+    traffic->cycle = GEN_ORDER;
+    traffic->position = 0;
     if (zipf)
       order_zipf(traffic);
     else
@@ -191,12 +193,27 @@ gen_traffic_shape(struct gen_traffic *traffic, uint32_t frame, uint32_t trees, b
                                                                        .length = htobe16((uint16_t)payload)};
 }
 
+int
+gen_traffic_in_turn(struct gen_traffic *traffic, uint32_t greedy) {
+  const uint64_t cycle = traffic->trees - 1ULL + greedy;
+
+  if (cycle > GEN_ORDER)
+    return -ERANGE;
+  for (uint32_t i = 0, others = 0; i < cycle; i++)
+    traffic->order[i] = (i + 1ULL) * greedy / cycle > (uint64_t)i * greedy / cycle ? 0 : ++others;
+  traffic->cycle = (uint32_t)cycle;
+  traffic->position = 0;
+  return 0;
+}
+
 void
 gen_traffic_next(struct gen_traffic *traffic, uint8_t *out) {
-  const uint32_t tree = traffic->order[traffic->position++ % GEN_ORDER];
+  const uint32_t tree = traffic->order[traffic->position++];
   struct copse_header *template = gen_block_header(traffic, traffic->content);
   const uint64_t number = ++traffic->sequence[tree], sequence = htobe64(number);
 
+  if (traffic->position == traffic->cycle)
+    traffic->position = 0;
   traffic->stamps[number % GEN_STAMPS] = traffic->now;
   template->label = htobe32(gen_tree_label(tree));
   template->block = htobe32(tree);

@@ -49,8 +49,9 @@ struct gen_traffic {
   bool tags;    /* sent with a valid tag; without, bytes are only bytes */
   uint32_t sum; /* of an IPv6 packet's UDP checksum: all that is the same in every packet */
   _Alignas(8) uint8_t content[GEN_FRAME_MAX];
-  uint32_t *order;    /* [GEN_ORDER] trees in the order of their packets, repeated */
-  uint32_t position;  /* in it */
+  uint32_t *order;    /* [GEN_ORDER] trees in the order of their packets */
+  uint32_t cycle;     /* how many of them are repeated */
+  uint32_t position;  /* in them */
   uint64_t *sequence; /* last used, of each tree; goes on from run to run */
   uint64_t *stamps;   /* [GEN_STAMPS] `now` of the packet with this sequence, of a single tree */
   uint64_t now;       /* TSC, set by who sends */
@@ -62,6 +63,9 @@ void gen_traffic_free(struct gen_traffic *traffic);
 
 /* What follows is of frames of this size over so many trees, each as likely, or by Zipf's law (exponent 1). */
 void gen_traffic_shape(struct gen_traffic *traffic, uint32_t frame, uint32_t trees, bool zipf, bool tags);
+
+/* Instead: one after the other, the first `greedy` times as often as the others, evenly among them. -ERANGE. */
+int gen_traffic_in_turn(struct gen_traffic *traffic, uint32_t greedy);
 
 /* Writes the next frame. */
 void gen_traffic_next(struct gen_traffic *traffic, uint8_t *out);
