@@ -31,6 +31,13 @@ parse_http(struct copse_reader *reader, const config_setting_t *element, void *t
   return copse_group_read(reader, element, copse_http_keys, &config->http);
 }
 
+static int
+parse_etcd(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  struct copse_control_config *config = target;
+
+  return copse_group_read(reader, element, copse_etcd_keys, &config->etcd);
+}
+
 /* A name becomes a key of the store and the name of a link in the dataplane. */
 static bool
 name_fits(const char *name) {
@@ -52,7 +59,9 @@ parse_network(struct copse_reader *reader, const config_setting_t *element, void
 static const struct copse_key keys[] = {
   STRING(pop, NULL, .required = true, .help = "name of this PoP, as in the network"),
   STRING(log_level, "info", .help = "error, warning, info or debug"),
-  STRING(store, "/var/lib/copse/store.db", .help = "SQLite file, shared by the control planes of this machine"),
+  STRING(store, "/var/lib/copse/store.db",
+         .help = "SQLite file, shared by the control planes of this machine; or \"etcd\", for many machines"),
+  {.name = "etcd", .kind = COPSE_KEY_GROUP, .parse = parse_etcd, .help = "where it is, keys below"},
   STRING(dataplane, "/run/copse/dataplane.sock", .help = "API socket of this PoP's dataplane"),
   STRING(state_dir, "/var/lib/copse", .help = "where what is made on first start is kept"),
   STRING(block_address, NULL, .required = true, .help = "the dataplane's address, told to peers and other PoPs"),
@@ -103,6 +112,8 @@ check(struct copse_control_config *config, const char *file, struct copse_error 
     return copse_fail(error, -EINVAL, "%s: PoP '%s' is not in the network", file, config->pop);
   if (config->api != NULL && strlen(config->api) >= COPSE_URL_BYTES)
     return copse_fail(error, -EINVAL, "%s: 'api' has at most %d bytes", file, COPSE_URL_BYTES - 1);
+  if (strcmp(config->store, COPSE_STORE_ETCD) == 0 && copse_etcd_config_check(&config->etcd, file, error) < 0)
+    return -EINVAL;
   return check_level(config, file, error);
 }
 
@@ -140,6 +151,7 @@ copse_control_config_free(struct copse_control_config *config) {
   for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
     free(strings[i]);
   http_free(&config->http);
+  copse_etcd_config_free(&config->etcd);
   copse_topology_free(&config->topology);
   *config = (struct copse_control_config){0};
 }
@@ -149,4 +161,6 @@ copse_control_config_keys(FILE *out) {
   copse_keys_print(keys, out);
   fputs("\nhttp = { … }:\n", out);
   copse_keys_print(copse_http_keys, out);
+  fputs("\netcd = { … }:\n", out);
+  copse_keys_print(copse_etcd_keys, out);
 }

@@ -4,13 +4,16 @@
 #define COPSE_CONTROL_CONFIG_H
 
 #include "http/server.h"
+#include "store/etcd.h"
 #include "trees/topology.h"
 #include <copse/log.h>
+
+#define COPSE_STORE_ETCD "etcd"
 
 struct copse_control_config {
   char *pop; /* our name */
   char *log_level;
-  char *store;     /* file */
+  char *store;     /* file, or COPSE_STORE_ETCD */
   char *dataplane; /* API socket of our dataplane */
   char *state_dir; /* certificate, tokens: what is made on first start */
   char *block_address;
@@ -20,6 +23,7 @@ struct copse_control_config {
   uint64_t burst_us, sync_ms, gather_ms, silence_ms, presence_ms, finish_ms;
   uint64_t max_depth, max_fanout;
   struct copse_http_config http;
+  struct copse_etcd_config etcd;
   struct copse_topology topology;
 
   /* Worked out from the keys above. */

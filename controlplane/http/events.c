@@ -27,10 +27,15 @@ static void
 remember(void *context, const char *key, const char *value, uint64_t revision) {
   struct copse_events *events = context;
   struct change *place = &events->changes[events->count % KEPT];
-  char *copy = strdup(key);
+  char *copy;
 
-  if (revision > events->revision + 1)
-    events->known = revision - 1; /* the store skipped what it no longer had */
+  if (key == NULL) { /* the store no longer has what came before */
+    events->known = events->revision = revision;
+    if (events->changed != NULL)
+      events->changed(events->context);
+    return;
+  }
+  copy = strdup(key);
   if (place->key != NULL) {
     events->known = place->revision;
     free(place->key);

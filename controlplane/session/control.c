@@ -64,6 +64,10 @@ static void
 on_change(void *context, const char *key, const char *value, uint64_t revision) {
   struct copse_control *control = context;
 
+  if (key == NULL) {
+    control->fell_behind = true; /* read whole by the next tick: callers hold what is in the model */
+    return;
+  }
   if (copse_model_apply(&control->model, key, value, revision) == -ENOMEM)
     copse_log(COPSE_LOG_ERROR, "no memory for %s", key);
 }
@@ -72,10 +76,6 @@ void
 copse_control_refresh(struct copse_control *control) {
   int result = copse_store_poll(control->store, copse_control_now());
 
-  if (result == -ESTALE) {
-    control->fell_behind = true; /* read whole by the next tick: callers hold what is in the model */
-    result = 0;
-  }
   if (result < 0 && control->store_status >= 0)
     copse_log(COPSE_LOG_ERROR, "the store does not answer: %s", strerror(-result));
   if (result >= 0 && control->store_status < 0)
@@ -153,7 +153,9 @@ make_api(struct copse_control *control) {
 static int
 open_store(struct copse_control *control, struct copse_error *error) {
   uint64_t revision;
-  int result = copse_store_open(control->config->store, &control->store, error);
+  int result = strcmp(control->config->store, COPSE_STORE_ETCD) == 0
+                 ? copse_store_open_etcd(&control->config->etcd, &control->store, error)
+                 : copse_store_open(control->config->store, &control->store, error);
 
   if (result < 0)
     return result;

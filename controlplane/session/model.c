@@ -229,9 +229,9 @@ copse_model_apply(struct copse_model *model, const char *key, const char *value,
 
 int
 copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision) {
+  struct copse_model loaded = {.changed = true};
   int result = 0;
 
-  copse_model_free(model);
   *revision = UINT64_MAX;
   for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && result == 0; i++) {
     struct copse_values values;
@@ -242,11 +242,12 @@ copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t 
     if (values.revision < *revision)
       *revision = values.revision; /* changes between the lists come twice rather than never */
     for (size_t j = 0; j < values.count && result == 0; j++)
-      result = copse_model_apply(model, values.items[j].key, values.items[j].value, values.items[j].revision);
+      result = copse_model_apply(&loaded, values.items[j].key, values.items[j].value, values.items[j].revision);
     copse_values_free(&values);
   }
-  if (result < 0)
-    copse_model_free(model);
+  copse_model_free(result == 0 ? model : &loaded);
+  if (result == 0)
+    *model = loaded;
   return result;
 }
 

@@ -125,7 +125,8 @@ struct copse_model {
 /* One change of the store; values that are no records count as absent. Changes older than what is known are ignored, so
  * own commits may be applied before the watch brings them. -ENOMEM. */
 int copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision);
-/* Empties the model and reads the store; `revision` is what to watch from. */
+/* Reads the store into the model, in place of what it held; `revision` is what to watch from. On failure the model
+ * stays as it was: what a dataplane holds must not be taken for superfluous because a store is away. */
 int copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision);
 void copse_model_free(struct copse_model *model);
 

@@ -49,7 +49,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 };
 
 int
-store_fail(struct copse_store *store, int code, struct copse_error *error) {
+sqlite_fail(struct sqlite_store *store, int code, struct copse_error *error) {
   const char *text = store->db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(store->db);
   int result;
 
@@ -79,7 +79,7 @@ store_fail(struct copse_store *store, int code, struct copse_error *error) {
 }
 
 sqlite3_stmt *
-store_statement(struct copse_store *store, enum statement which) {
+sqlite_statement(struct sqlite_store *store, enum statement which) {
   return store->statements[which];
 }
 
@@ -91,16 +91,16 @@ statement_done(sqlite3_stmt *statement) {
 }
 
 int
-store_run(struct copse_store *store, sqlite3_stmt *statement, struct copse_error *error) {
+sqlite_run(struct sqlite_store *store, sqlite3_stmt *statement, struct copse_error *error) {
   int code = sqlite3_step(statement);
-  int result = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : store_fail(store, code, error);
+  int result = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : sqlite_fail(store, code, error);
 
   statement_done(statement);
   return result;
 }
 
 int
-store_number(struct copse_store *store, sqlite3_stmt *statement, int64_t *out, struct copse_error *error) {
+sqlite_number(struct sqlite_store *store, sqlite3_stmt *statement, int64_t *out, struct copse_error *error) {
   int code = sqlite3_step(statement);
   int result = 0;
 
@@ -109,22 +109,22 @@ store_number(struct copse_store *store, sqlite3_stmt *statement, int64_t *out, s
   else if (code == SQLITE_ROW || code == SQLITE_DONE)
     result = -ENOENT;
   else
-    result = store_fail(store, code, error);
+    result = sqlite_fail(store, code, error);
   statement_done(statement);
   return result;
 }
 
 int
-store_begin(struct copse_store *store, bool write, struct copse_error *error) {
-  return store_run(store, store_statement(store, write ? STATEMENT_BEGIN_WRITE : STATEMENT_BEGIN_READ), error);
+sqlite_begin(struct sqlite_store *store, bool write, struct copse_error *error) {
+  return sqlite_run(store, sqlite_statement(store, write ? STATEMENT_BEGIN_WRITE : STATEMENT_BEGIN_READ), error);
 }
 
 int
-store_end(struct copse_store *store, int code, struct copse_error *error) {
+sqlite_end(struct sqlite_store *store, int code, struct copse_error *error) {
   if (code == 0)
-    code = store_run(store, store_statement(store, STATEMENT_COMMIT), error);
+    code = sqlite_run(store, sqlite_statement(store, STATEMENT_COMMIT), error);
   if (code < 0 && sqlite3_get_autocommit(store->db) == 0)
-    store_run(store, store_statement(store, STATEMENT_ROLLBACK), NULL);
+    sqlite_run(store, sqlite_statement(store, STATEMENT_ROLLBACK), NULL);
   return code;
 }
 
@@ -140,13 +140,13 @@ busy(void *context, int calls) {
 }
 
 static int
-schema_prepare(struct copse_store *store, struct copse_error *error) {
+schema_prepare(struct sqlite_store *store, struct copse_error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t version = 0;
   int code = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
   if (code != SQLITE_OK)
-    return store_fail(store, code, error);
+    return sqlite_fail(store, code, error);
   code = sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL);
   if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
     version = sqlite3_column_int64(statement, 0);
@@ -156,7 +156,7 @@ schema_prepare(struct copse_store *store, struct copse_error *error) {
   if (code == SQLITE_OK)
     code = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
   if (code != SQLITE_OK)
-    return store_fail(store, code, error);
+    return sqlite_fail(store, code, error);
   if (version > SCHEMA_VERSION)
     return copse_fail(error, -EPROTO, "the store was made by a newer copse (schema %lld, this one knows %d)",
                       (long long)version, SCHEMA_VERSION);
@@ -165,7 +165,7 @@ schema_prepare(struct copse_store *store, struct copse_error *error) {
 
 /* Changing to WAL needs the file alone for a moment and does not wait by itself. */
 static int
-use_wal(struct copse_store *store) {
+use_wal(struct sqlite_store *store) {
   int code = SQLITE_BUSY;
 
   for (int attempt = 0; attempt < BUSY_WAIT_MS && (code & 0xff) == SQLITE_BUSY; attempt++) {
@@ -177,56 +177,27 @@ use_wal(struct copse_store *store) {
 }
 
 static int
-prepare(struct copse_store *store, struct copse_error *error) {
+prepare(struct sqlite_store *store, struct copse_error *error) {
   int code = SQLITE_OK;
   int result;
 
   sqlite3_busy_handler(store->db, busy, NULL);
   code = use_wal(store);
   if (code != SQLITE_OK)
-    return store_fail(store, code, error);
+    return sqlite_fail(store, code, error);
   result = schema_prepare(store, error);
   if (result < 0)
     return result;
   for (int i = 0; i < STATEMENT_COUNT && code == SQLITE_OK; i++)
     code =
       sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
-  return code == SQLITE_OK ? 0 : store_fail(store, code, error);
+  return code == SQLITE_OK ? 0 : sqlite_fail(store, code, error);
 }
 
-int
-copse_store_open(const char *path, struct copse_store **out, struct copse_error *error) {
-  struct copse_store *store = calloc(1, sizeof(*store));
-  int code, fd, result;
+static void
+close_store(struct copse_store *base) {
+  struct sqlite_store *store = sqlite_of(base);
 
-  if (store == NULL)
-    return copse_fail(error, -ENOMEM, "no memory for the store");
-  store->dirty = true;
-  /* It holds keys: nobody else may read it. Never opened when it exists: closing would drop SQLite's locks. */
-  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0 && errno != EEXIST) {
-    result = -errno;
-    free(store);
-    return copse_fail(error, result, "%s: %s", path, strerror(-result));
-  }
-  if (fd >= 0)
-    close(fd);
-  code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-  result = code == SQLITE_OK ? prepare(store, error) : store_fail(store, code, error);
-  if (result < 0) {
-    struct copse_error reason = error != NULL ? *error : (struct copse_error){""};
-
-    copse_store_close(store);
-    return copse_fail(error, result, "%s: %.200s", path, reason.text);
-  }
-  *out = store;
-  return 0;
-}
-
-void
-copse_store_close(struct copse_store *store) {
-  if (store == NULL)
-    return;
   for (int i = 0; i < STATEMENT_COUNT; i++)
     sqlite3_finalize(store->statements[i]);
   sqlite3_close(store->db);
@@ -236,9 +207,10 @@ copse_store_close(struct copse_store *store) {
   free(store);
 }
 
-int
-copse_store_get(struct copse_store *store, const char *key, struct copse_value *out) {
-  sqlite3_stmt *statement = store_statement(store, STATEMENT_GET);
+static int
+get(struct copse_store *base, const char *key, struct copse_value *out) {
+  struct sqlite_store *store = sqlite_of(base);
+  sqlite3_stmt *statement = sqlite_statement(store, STATEMENT_GET);
   int code, result = 0;
 
   *out = (struct copse_value){0};
@@ -253,62 +225,88 @@ copse_store_get(struct copse_store *store, const char *key, struct copse_value *
       result = -ENOMEM;
     }
   } else {
-    result = code == SQLITE_DONE ? -ENOENT : store_fail(store, code, NULL);
+    result = code == SQLITE_DONE ? -ENOENT : sqlite_fail(store, code, NULL);
   }
   statement_done(statement);
   return result;
 }
 
-/* The first key after all that start with `prefix`; false when there is no such key. */
-static bool
-prefix_end(const char *prefix, char end[COPSE_STORE_KEY_MAX + 1]) {
-  size_t length = strlen(prefix);
-
-  memcpy(end, prefix, length + 1);
-  while (length > 0 && (uint8_t)end[length - 1] == 0xff)
-    length--;
-  if (length == 0)
-    return false;
-  end[length - 1] = (char)((uint8_t)end[length - 1] + 1);
-  end[length] = '\0';
-  return true;
-}
-
 static int
-list_rows(struct copse_store *store, const char *prefix, struct copse_values *out) {
-  sqlite3_stmt *statement = store_statement(store, STATEMENT_LIST);
+list_rows(struct sqlite_store *store, const char *prefix, struct copse_values *out) {
+  sqlite3_stmt *statement = sqlite_statement(store, STATEMENT_LIST);
   char end[COPSE_STORE_KEY_MAX + 1];
   int code, result = 0;
 
   sqlite3_bind_text(statement, 1, prefix, -1, SQLITE_STATIC);
-  if (prefix_end(prefix, end))
+  if (copse_prefix_end(prefix, end))
     sqlite3_bind_text(statement, 2, end, -1, SQLITE_STATIC);
   while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE)
-    result = code != SQLITE_ROW ? store_fail(store, code, NULL)
-                                : store_values_add(out, (const char *)sqlite3_column_text(statement, 0),
+    result = code != SQLITE_ROW ? sqlite_fail(store, code, NULL)
+                                : copse_values_add(out, (const char *)sqlite3_column_text(statement, 0),
                                                    (const char *)sqlite3_column_text(statement, 1),
                                                    (uint64_t)sqlite3_column_int64(statement, 2));
   statement_done(statement);
   return result;
 }
 
-int
-copse_store_list(struct copse_store *store, const char *prefix, struct copse_values *out) {
+static int
+list(struct copse_store *base, const char *prefix, struct copse_values *out) {
+  struct sqlite_store *store = sqlite_of(base);
   int64_t revision = 0;
   int result;
 
   *out = (struct copse_values){0};
-  if (strlen(prefix) > COPSE_STORE_KEY_MAX)
-    return -E2BIG;
-  result = store_begin(store, false, NULL); /* one snapshot for keys and revision */
+  result = sqlite_begin(store, false, NULL); /* one snapshot for keys and revision */
   if (result < 0)
     return result;
-  result = store_number(store, store_statement(store, STATEMENT_REVISION), &revision, NULL);
+  result = sqlite_number(store, sqlite_statement(store, STATEMENT_REVISION), &revision, NULL);
   if (result == 0)
     result = list_rows(store, prefix, out);
-  result = store_end(store, result, NULL);
+  result = sqlite_end(store, result, NULL);
   out->revision = (uint64_t)revision;
   if (result < 0)
     copse_values_free(out);
   return result;
+}
+
+static const struct copse_store_backend backend = {
+  .close = close_store,
+  .get = get,
+  .list = list,
+  .commit = sqlite_commit,
+  .lease = sqlite_lease,
+  .renew = sqlite_renew,
+  .revoke = sqlite_revoke,
+  .watch = sqlite_watch,
+  .poll = sqlite_poll,
+};
+
+int
+copse_store_open(const char *path, struct copse_store **out, struct copse_error *error) {
+  struct sqlite_store *store = calloc(1, sizeof(*store));
+  int code, fd, result;
+
+  if (store == NULL)
+    return copse_fail(error, -ENOMEM, "no memory for the store");
+  store->store.backend = &backend;
+  store->dirty = true;
+  /* It holds keys: nobody else may read it. Never opened when it exists: closing would drop SQLite's locks. */
+  fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno != EEXIST) {
+    result = -errno;
+    free(store);
+    return copse_fail(error, result, "%s: %s", path, strerror(-result));
+  }
+  if (fd >= 0)
+    close(fd);
+  code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+  result = code == SQLITE_OK ? prepare(store, error) : sqlite_fail(store, code, error);
+  if (result < 0) {
+    struct copse_error reason = error != NULL ? *error : (struct copse_error){""};
+
+    close_store(&store->store);
+    return copse_fail(error, result, "%s: %.200s", path, reason.text);
+  }
+  *out = &store->store;
+  return 0;
 }

@@ -3,7 +3,7 @@
 #ifndef COPSE_STORE_SQLITE_H
 #define COPSE_STORE_SQLITE_H
 
-#include "store.h"
+#include "backend.h"
 #include <sqlite3.h>
 #include <stdbool.h>
 
@@ -38,7 +38,7 @@ enum statement {
   STATEMENT_COUNT,
 };
 
-struct watch {
+struct sqlite_watch {
   char *prefix;
   size_t prefix_bytes;
   uint64_t row; /* last delivered */
@@ -46,36 +46,51 @@ struct watch {
   void *context;
 };
 
-struct copse_store {
+struct sqlite_store {
+  struct copse_store store; /* first: what store.h hands out */
   sqlite3 *db;
   sqlite3_stmt *statements[STATEMENT_COUNT];
-  struct watch *watches;
+  struct sqlite_watch *watches;
   size_t watch_count;
   int64_t version;        /* of the file as last seen by poll, see PRAGMA data_version */
   bool dirty;             /* this handle has written since */
-  bool polling;           /* callbacks are running */
   uint64_t next_deadline; /* ms, of all leases; UINT64_MAX: none */
 };
 
+static inline struct sqlite_store *
+sqlite_of(struct copse_store *base) {
+  return (struct sqlite_store *)base;
+}
+
 /* Negative errno for the result of an SQLite call on this store, with SQLite's sentence. */
-int store_fail(struct copse_store *store, int code, struct copse_error *error);
+int sqlite_fail(struct sqlite_store *store, int code, struct copse_error *error);
 /* The statement, ready to be bound. */
-sqlite3_stmt *store_statement(struct copse_store *store, enum statement which);
+sqlite3_stmt *sqlite_statement(struct sqlite_store *store, enum statement which);
 /* Runs a statement that yields no rows. */
-int store_run(struct copse_store *store, sqlite3_stmt *statement, struct copse_error *error);
+int sqlite_run(struct sqlite_store *store, sqlite3_stmt *statement, struct copse_error *error);
 /* A statement that yields one number: 0, or -ENOENT without a row. */
-int store_number(struct copse_store *store, sqlite3_stmt *statement, int64_t *out, struct copse_error *error);
+int sqlite_number(struct sqlite_store *store, sqlite3_stmt *statement, int64_t *out, struct copse_error *error);
 
 /* Transactions; a write transaction holds the file's lock from its start. */
-int store_begin(struct copse_store *store, bool write, struct copse_error *error);
+int sqlite_begin(struct sqlite_store *store, bool write, struct copse_error *error);
 /* Commits when `code` is 0, otherwise rolls back; returns the first error. */
-int store_end(struct copse_store *store, int code, struct copse_error *error);
+int sqlite_end(struct sqlite_store *store, int code, struct copse_error *error);
 /* Inside a write transaction: makes the changes as the next revision. */
-int store_apply(struct copse_store *store, const struct copse_change *changes, size_t count, uint64_t *revision,
-                struct copse_error *error);
+int sqlite_apply(struct sqlite_store *store, const struct copse_change *changes, size_t count, uint64_t *revision,
+                 struct copse_error *error);
 /* Ends every lease that is over at `now_ms`; called by poll. */
-int store_expire(struct copse_store *store, uint64_t now_ms);
-/* Appends a copy; -ENOMEM. */
-int store_values_add(struct copse_values *values, const char *key, const char *value, uint64_t revision);
+int sqlite_expire(struct sqlite_store *store, uint64_t now_ms);
+
+/* store.h on this store: sqlite_commit.c, sqlite_lease.c, sqlite_watch.c. */
+int sqlite_commit(struct copse_store *base, const struct copse_compare *compares, size_t compare_count,
+                  const struct copse_change *changes, size_t change_count, uint64_t *revision,
+                  struct copse_error *error);
+int sqlite_lease(struct copse_store *base, uint64_t now_ms, uint64_t ttl_ms, uint64_t *lease,
+                 struct copse_error *error);
+int sqlite_renew(struct copse_store *base, uint64_t lease, uint64_t now_ms);
+int sqlite_revoke(struct copse_store *base, uint64_t lease);
+int sqlite_watch(struct copse_store *base, const char *prefix, uint64_t after, copse_watch_callback *callback,
+                 void *context);
+int sqlite_poll(struct copse_store *base, uint64_t now_ms);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Results of reads, the same for every store. */
-#include "sqlite.h"
+/* Keys and the results of reads, the same for every store. */
+#include "backend.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 int
-store_values_add(struct copse_values *values, const char *key, const char *value, uint64_t revision) {
+copse_values_add(struct copse_values *values, const char *key, const char *value, uint64_t revision) {
   struct copse_value *item;
 
   if ((values->count & (values->count - 1)) == 0) {
@@ -42,4 +42,18 @@ copse_values_free(struct copse_values *values) {
     copse_value_free(&values->items[i]);
   free(values->items);
   *values = (struct copse_values){0};
+}
+
+bool
+copse_prefix_end(const char *prefix, char *end) {
+  size_t length = strlen(prefix);
+
+  memcpy(end, prefix, length + 1);
+  while (length > 0 && (uint8_t)end[length - 1] == 0xff)
+    length--;
+  if (length == 0)
+    return false;
+  end[length - 1] = (char)((uint8_t)end[length - 1] + 1);
+  end[length] = '\0';
+  return true;
 }

@@ -29,6 +29,40 @@ Test(control_config, the_shipped_file_is_right) {
   cr_expect_eq(config.topology.egress_bps[1], 100000000);
 }
 
+#define NEEDED "pop = \"N1\"; block_address = \"198.18.1.1\"; "
+
+Test(control_config, etcd_is_described_whole) {
+  cr_assert_eq(
+    parse(NEEDED "store = \"etcd\"; etcd = { endpoints = (\"https://a:2379\", \"http://b\"); ca = \"c\"; };"), 0, "%s",
+    error.text);
+  cr_expect_eq(config.etcd.endpoint_count, 2);
+  cr_expect_str_eq(config.etcd.endpoints[1], "http://b");
+  cr_expect_str_eq(config.etcd.prefix, "/copse");
+  cr_expect_str_eq(config.etcd.ca, "c");
+  cr_expect_eq(config.etcd.timeout_ms, 2000);
+}
+
+Test(control_config, what_etcd_cannot_be_used_with_is_refused) {
+  static const struct {
+    const char *text, *sentence;
+  } wrong[] = {{"", "endpoints"},
+               {"etcd = { endpoints = (); };", "endpoints"},
+               {"etcd = { endpoints = (\"a:2379\"); };", "URL"},
+               {"etcd = { endpoints = (\"http://a/\"); };", "URL"},
+               {"etcd = { endpoints = (7); };", "URL"},
+               {"etcd = { endpoints = (\"http://a\"); key = \"k\"; };", "go together"},
+               {"etcd = { endpoints = (\"http://a\"); user = \"u\"; };", "go together"},
+               {"etcd = { endpoints = (\"http://a\"); timeout_ms = 1; };", "timeout_ms"},
+               {"etcd = { endpoint = \"http://a\"; };", "endpoint"}};
+  char text[512];
+
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    snprintf(text, sizeof(text), NEEDED "store = \"etcd\"; %s", wrong[i].text);
+    cr_expect_eq(parse(text), -EINVAL, "%s", wrong[i].text);
+    cr_expect(strstr(error.text, wrong[i].sentence) != NULL, "%s", error.text);
+  }
+}
+
 /* What the file says in comments is what the program does without a word. */
 Test(control_config, its_comments_are_the_defaults) {
   struct copse_control_config plain = {0};

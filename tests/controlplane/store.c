@@ -1,56 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every store must do. Each test runs on every backend of the table below. */
-#include "store/store.h"
+/* What every store must do: each test runs on every backend. */
+#include "store_fixture.h"
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Opens one more handle on the store of this test; the first call of a test makes the store. */
-struct backend {
-  const char *name;
-  struct copse_store *(*open)(void);
-};
+TestSuite(store, .fini = fixture_stop, .timeout = 60);
 
-static char folder[] = "/tmp/copse-store-XXXXXX";
-
-static struct copse_store *
-open_sqlite(void) {
-  struct copse_store *store = NULL;
-  struct copse_error error;
-  char path[64];
-
-  if (strstr(folder, "XXXXXX") != NULL)
-    cr_assert_not_null(mkdtemp(folder));
-  snprintf(path, sizeof(path), "%s/store.db", folder);
-  cr_assert_eq(copse_store_open(path, &store, &error), 0, "%s", error.text);
-  return store;
-}
-
-static void
-remove_folder(void) {
-  static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm"};
-  char path[64];
-
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-    unlink(path);
-  }
-  rmdir(folder);
-}
-
-TestSuite(store, .fini = remove_folder, .timeout = 30);
-
-static const struct backend backends[] = {{"sqlite", open_sqlite}};
-static unsigned backend_numbers[] = {0}; /* tests run in a process of their own, where pointers differ */
+static unsigned backend_numbers[] = {0, 1}; /* tests run in a process of their own, where pointers differ */
 
 #define STORE_TEST(name)                                                                                               \
   static void check_##name(const struct backend *backend);                                                             \
@@ -61,46 +24,6 @@ static unsigned backend_numbers[] = {0}; /* tests run in a process of their own,
     check_##name(&backends[*number]);                                                                                  \
   }                                                                                                                    \
   static void check_##name(const struct backend *backend)
-
-static int
-put(struct copse_store *store, const char *key, const char *value, uint64_t lease) {
-  struct copse_change change = {COPSE_CHANGE_PUT, key, value, lease};
-
-  return copse_store_commit(store, NULL, 0, &change, 1, NULL, NULL);
-}
-
-static int delete (struct copse_store *store, const char *key) {
-  struct copse_change change = {COPSE_CHANGE_DELETE, key, NULL, 0};
-
-  return copse_store_commit(store, NULL, 0, &change, 1, NULL, NULL);
-}
-
-static void
-expect(struct copse_store *store, const char *key, const char *value) {
-  struct copse_value found;
-  int result = copse_store_get(store, key, &found);
-
-  if (value == NULL) {
-    cr_expect_eq(result, -ENOENT, "%s must not exist", key);
-    return;
-  }
-  cr_assert_eq(result, 0, "%s must exist", key);
-  cr_expect_str_eq(found.value, value);
-  cr_expect_str_eq(found.key, key);
-  copse_value_free(&found);
-}
-
-static uint64_t
-revision_of(struct copse_store *store, const char *key) {
-  struct copse_value found;
-  uint64_t revision;
-
-  if (copse_store_get(store, key, &found) < 0)
-    return 0;
-  revision = found.revision;
-  copse_value_free(&found);
-  return revision;
-}
 
 STORE_TEST(put_get_delete) {
   struct copse_store *store = backend->open();
@@ -187,6 +110,7 @@ STORE_TEST(limits_are_refused) {
   char *key = malloc(COPSE_STORE_KEY_MAX + 2);
   char *value = malloc(COPSE_STORE_VALUE_MAX + 2);
   struct copse_change *many = calloc(COPSE_STORE_CHANGES_MAX + 1, sizeof(*many));
+  struct copse_values all;
 
   memset(key, 'k', COPSE_STORE_KEY_MAX + 1);
   key[COPSE_STORE_KEY_MAX + 1] = '\0';
@@ -197,35 +121,27 @@ STORE_TEST(limits_are_refused) {
   cr_expect_eq(put(store, "/a", value, 0), -E2BIG);
   cr_expect_eq(put(store, key + 1, value + 1, 0), 0, "the largest that fit");
   expect(store, key + 1, value + 1);
-  for (size_t i = 0; i <= COPSE_STORE_CHANGES_MAX; i++)
-    many[i] = (struct copse_change){COPSE_CHANGE_PUT, "/many", "1", 0};
+  for (size_t i = 0; i <= COPSE_STORE_CHANGES_MAX; i++) {
+    many[i] = (struct copse_change){COPSE_CHANGE_PUT, NULL, "1", 0};
+    cr_assert_geq(asprintf((char **)&many[i].key, "/many/%zu", i), 0);
+  }
   cr_expect_eq(copse_store_commit(store, NULL, 0, many, COPSE_STORE_CHANGES_MAX + 1, NULL, NULL), -E2BIG);
-  expect(store, "/many", NULL);
+  expect(store, "/many/0", NULL);
   cr_expect_eq(copse_store_commit(store, NULL, 0, many, COPSE_STORE_CHANGES_MAX, NULL, NULL), 0);
+  cr_assert_eq(copse_store_list(store, "/many/", &all), 0);
+  cr_expect_eq(all.count, COPSE_STORE_CHANGES_MAX);
+  cr_expect_eq(all.items[0].revision, all.items[all.count - 1].revision);
+  copse_values_free(&all);
+  many[1].kind = COPSE_CHANGE_DELETE;
+  free((void *)many[1].key);
+  many[1].key = strdup("/many/0");
+  cr_expect_eq(copse_store_commit(store, NULL, 0, many, 2, NULL, NULL), -EINVAL, "a key once");
+  for (size_t i = 0; i <= COPSE_STORE_CHANGES_MAX; i++)
+    free((void *)many[i].key);
   free(many);
   free(value);
   free(key);
   copse_store_close(store);
-}
-
-/* What a watch saw: "key=value@revision " with '-' for a deleted value. */
-struct seen {
-  char text[4096];
-  uint64_t last;
-  bool disordered;
-  size_t count;
-};
-
-static void
-see(void *context, const char *key, const char *value, uint64_t revision) {
-  struct seen *seen = context;
-  size_t length = strlen(seen->text);
-
-  if (revision < seen->last)
-    seen->disordered = true;
-  seen->last = revision;
-  seen->count++;
-  snprintf(seen->text + length, sizeof(seen->text) - length, "%s=%s ", key, value == NULL ? "-" : value);
 }
 
 STORE_TEST(watch_sees_all_changes_in_order) {
@@ -245,12 +161,11 @@ STORE_TEST(watch_sees_all_changes_in_order) {
   cr_expect_eq(copse_store_commit(other, NULL, 0, pair, 2, NULL, NULL), 0);
   cr_expect_eq(delete (other, "/w/a"), 0);
   cr_expect_eq(delete (other, "/w/a"), 0);
-  cr_expect_eq(copse_store_poll(store, 0), 5);
+  see_all(store, &all, 5);
   cr_expect_str_eq(all.text, "/w/a=1 /w/a=2 /w/y=3 /w/x=4 /w/a=- ");
   cr_expect_not(all.disordered);
-  cr_expect_eq(copse_store_poll(store, 0), 0, "each change once");
   cr_assert_eq(copse_store_watch(store, "/w/a", after, see, &late), 0);
-  cr_expect_eq(copse_store_poll(store, 0), 3);
+  see_all(store, &late, 3);
   cr_expect_str_eq(late.text, "/w/a=1 /w/a=2 /w/a=- ");
   cr_expect_eq(all.count, 5);
   copse_store_close(other);
@@ -268,41 +183,48 @@ STORE_TEST(watch_catches_up_with_many_changes) {
 
     cr_assert_eq(copse_store_commit(other, NULL, 0, changes, 2, NULL, NULL), 0);
   }
-  while (seen.count < 2000 && copse_store_poll(store, 0) > 0)
-    ;
-  cr_expect_eq(seen.count, 2000);
+  see_all(store, &seen, 2000);
   cr_expect_not(seen.disordered);
   copse_store_close(other);
   copse_store_close(store);
 }
 
-STORE_TEST(watch_too_far_back_is_told) {
+STORE_TEST(what_a_handle_did_its_next_poll_delivers) {
   struct copse_store *store = backend->open();
-  struct copse_store *slow = backend->open();
+  struct copse_store *other = backend->open();
+  struct copse_compare absent = {"/k", 0};
+  struct copse_change change = {COPSE_CHANGE_PUT, "/k", "3", 0};
+  struct copse_values listed;
   struct seen seen = {0};
 
-  cr_assert_eq(copse_store_watch(slow, "/", 0, see, &seen), 0);
-  for (int i = 0; i < COPSE_STORE_HISTORY + 1024; i++)
-    cr_assert_eq(put(store, "/a", "1", 0), 0);
-  cr_expect_eq(copse_store_watch(store, "/", 1, see, &seen), -ESTALE);
-  cr_expect_eq(copse_store_watch(store, "/", revision_of(store, "/a") - 1000, see, &seen), 0);
-  cr_expect_eq(copse_store_poll(slow, 0), -ESTALE);
-  cr_expect_eq(seen.count, 0);
-  cr_expect_eq(put(store, "/a", "2", 0), 0);
-  cr_expect_eq(copse_store_poll(slow, 0), 1, "after that it goes on");
-  cr_expect_str_eq(seen.text, "/a=2 ");
-  copse_store_close(slow);
+  cr_assert_eq(copse_store_watch(store, "/k", revision_of(store, "/k"), see, &seen), 0);
+  cr_expect_eq(put(store, "/k", "1", 0), 0);
+  cr_expect_eq(copse_store_poll(store, 0), 1, "what it wrote");
+  for (int i = 0; i < 50; i++) {
+    cr_expect_eq(put(other, "/k", "2", 0), 0);
+    expect(store, "/k", "2");
+    cr_expect_eq(copse_store_poll(store, 0), 1, "what it read");
+    cr_expect_eq(put(other, "/k", "2", 0), 0);
+    cr_expect_eq(copse_store_commit(store, &absent, 1, &change, 1, NULL, NULL), -EAGAIN);
+    cr_expect_eq(copse_store_poll(store, 0), 1, "what was in its way");
+    cr_expect_eq(put(other, "/k", "2", 0), 0);
+    cr_expect_eq(copse_store_list(store, "/", &listed), 0);
+    copse_values_free(&listed);
+    cr_expect_eq(copse_store_poll(store, 0), 1, "what it listed");
+  }
+  copse_store_close(other);
   copse_store_close(store);
 }
 
 STORE_TEST(leases_expire_renew_and_are_revoked) {
   struct copse_store *store = backend->open();
   struct copse_store *other = backend->open();
+  uint64_t now_ms = backend->pass(0), ttl_ms = backend->lease_ms;
   struct seen seen = {0};
   uint64_t short_lease, long_lease;
 
-  cr_assert_eq(copse_store_lease(store, 1000, 100, &short_lease, NULL), 0);
-  cr_assert_eq(copse_store_lease(store, 1000, 1000, &long_lease, NULL), 0);
+  cr_assert_eq(copse_store_lease(store, now_ms, ttl_ms, &short_lease, NULL), 0);
+  cr_assert_eq(copse_store_lease(store, now_ms, 20 * ttl_ms, &long_lease, NULL), 0);
   cr_expect_neq(short_lease, 0);
   cr_expect_eq(put(store, "/l/a", "1", short_lease), 0);
   cr_expect_eq(put(store, "/l/b", "1", short_lease), 0);
@@ -310,38 +232,22 @@ STORE_TEST(leases_expire_renew_and_are_revoked) {
   cr_expect_eq(put(store, "/l/d", "1", short_lease), 0);
   cr_expect_eq(put(store, "/l/d", "2", 0), 0, "without its lease now");
   cr_assert_eq(copse_store_watch(other, "/l/", revision_of(store, "/l/d"), see, &seen), 0);
-  cr_expect_eq(copse_store_poll(other, 1099), 0);
-  cr_expect_eq(copse_store_renew(store, short_lease, 1090), 0);
-  cr_expect_eq(copse_store_poll(other, 1189), 0);
+  cr_expect_eq(copse_store_renew(store, short_lease, backend->pass(ttl_ms * 6 / 10)), 0);
+  cr_expect_eq(copse_store_poll(other, backend->pass(ttl_ms * 6 / 10)), 0);
   expect(other, "/l/a", "1");
-  cr_expect_eq(copse_store_poll(other, 1190), 2, "whoever looks first removes the keys");
+  now_ms = backend->pass(ttl_ms * 5 / 2);
+  cr_expect_geq(copse_store_poll(other, now_ms), 0, "whoever looks first removes the keys");
+  see_all(other, &seen, 2);
   cr_expect_str_eq(seen.text, "/l/a=- /l/b=- ");
   expect(store, "/l/a", NULL);
   expect(store, "/l/d", "2");
-  cr_expect_eq(copse_store_renew(store, short_lease, 1200), -ENOENT);
+  cr_expect_eq(copse_store_renew(store, short_lease, now_ms), -ENOENT);
   cr_expect_eq(put(store, "/l/a", "3", short_lease), -ENOENT, "nothing may hang on a dead lease");
   expect(store, "/l/c", "1");
   cr_expect_eq(copse_store_revoke(store, long_lease), 0);
   expect(store, "/l/c", NULL);
   cr_expect_eq(copse_store_revoke(store, long_lease), -ENOENT);
   copse_store_close(other);
-  copse_store_close(store);
-}
-
-STORE_TEST(leases_of_an_earlier_boot_are_over) {
-  struct copse_store *store = backend->open();
-  uint64_t lease;
-
-  cr_assert_eq(copse_store_lease(store, 50000000, 10000, &lease, NULL), 0);
-  cr_expect_eq(put(store, "/l", "1", lease), 0);
-  cr_expect_eq(copse_store_poll(store, 49999999), 0, "a little later or earlier is only a race");
-  expect(store, "/l", "1");
-  cr_expect_geq(copse_store_poll(store, 1000), 0);
-  expect(store, "/l", "1");
-  copse_store_close(store);
-  store = backend->open();
-  cr_expect_geq(copse_store_poll(store, 1000), 0);
-  expect(store, "/l", NULL);
   copse_store_close(store);
 }
 
@@ -444,76 +350,4 @@ STORE_TEST(killed_writer_leaves_whole_transactions) {
     cr_expect_eq(put(store, "/after", "1", 0), 0);
     copse_store_close(store);
   }
-}
-
-/* SQLite only: a file system of the test's own, 1 MiB, in a mount namespace nobody else sees. */
-static void
-mount_small(void) {
-  copse_store_close(open_sqlite()); /* makes the folder */
-  if (geteuid() != 0)
-    cr_skip_test("needs root for a mount namespace");
-  cr_assert_eq(unshare(CLONE_NEWNS), 0);
-  cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-  cr_assert_eq(mount("copse-store", folder, "tmpfs", 0, "size=1m"), 0);
-}
-
-Test(store, full_disk_is_reported_and_recovers) {
-  struct copse_error error = {""};
-  struct copse_store *store;
-  char ballast[64], value[4097];
-  int fd, result = 0;
-
-  mount_small();
-  store = open_sqlite();
-  snprintf(ballast, sizeof(ballast), "%s/ballast", folder);
-  fd = open(ballast, O_WRONLY | O_CREAT, 0600);
-  cr_assert_geq(fd, 0);
-  cr_assert_eq(posix_fallocate(fd, 0, 400000), 0);
-  memset(value, 'v', sizeof(value) - 1);
-  value[sizeof(value) - 1] = '\0';
-  cr_expect_eq(put(store, "/before", "1", 0), 0);
-  for (int i = 0; i < 1000 && result == 0; i++) {
-    struct copse_change change = {COPSE_CHANGE_PUT, "/big", value, 0};
-
-    result = copse_store_commit(store, NULL, 0, &change, 1, NULL, &error);
-  }
-  cr_expect_eq(result, -ENOSPC, "%d %s", result, error.text);
-  cr_expect(strstr(error.text, "full") != NULL, "%s", error.text);
-  expect(store, "/before", "1");
-  cr_assert_eq(ftruncate(fd, 0), 0);
-  close(fd);
-  cr_expect_eq(put(store, "/after", "1", 0), 0);
-  expect(store, "/after", "1");
-  copse_store_close(store);
-  umount(folder);
-}
-
-Test(store, read_only_file_system_is_reported) {
-  struct copse_error error = {""};
-  struct copse_store *store;
-  char path[64];
-
-  mount_small();
-  copse_store_close(open_sqlite());
-  cr_assert_eq(mount(NULL, folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
-  snprintf(path, sizeof(path), "%s/store.db", folder);
-  cr_expect_eq(copse_store_open(path, &store, &error), -EROFS, "%s", error.text);
-  cr_expect(strstr(error.text, path) != NULL, "%s", error.text);
-  umount(folder);
-}
-
-Test(store, what_is_no_store_is_refused) {
-  struct copse_error error = {""};
-  struct copse_store *store;
-  char path[64];
-  int fd;
-
-  copse_store_close(open_sqlite());
-  snprintf(path, sizeof(path), "%s/store.db", folder);
-  fd = open(path, O_WRONLY | O_TRUNC);
-  cr_assert_eq(write(fd, "this is not a database, and it never was one", 44), 44);
-  close(fd);
-  cr_expect_lt(copse_store_open(path, &store, &error), 0);
-  cr_expect_neq(error.text[0], '\0');
-  cr_expect_eq(copse_store_open("/nowhere/at/all/store.db", &store, &error), -ENOENT);
 }

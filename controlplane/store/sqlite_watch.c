@@ -14,24 +14,25 @@ struct batch {
 
 /* -ESTALE when changes after `row` have been compacted away. */
 static int
-check_history(struct copse_store *store, uint64_t row) {
+check_history(struct sqlite_store *store, uint64_t row) {
   int64_t oldest, current;
-  int result = store_number(store, store_statement(store, STATEMENT_REVISION), &current, NULL);
+  int result = sqlite_number(store, sqlite_statement(store, STATEMENT_REVISION), &current, NULL);
 
   if (result < 0 || row >> ROW_BITS >= (uint64_t)current)
     return result;
-  result = store_number(store, store_statement(store, STATEMENT_OLDEST), &oldest, NULL);
+  result = sqlite_number(store, sqlite_statement(store, STATEMENT_OLDEST), &oldest, NULL);
   if (result < 0 && result != -ENOENT)
     return result;
   return result == -ENOENT || (uint64_t)oldest >> ROW_BITS > (row >> ROW_BITS) + 1 ? -ESTALE : 0;
 }
 
 int
-copse_store_watch(struct copse_store *store, const char *prefix, uint64_t after, copse_watch_callback *callback,
-                  void *context) {
+sqlite_watch(struct copse_store *base, const char *prefix, uint64_t after, copse_watch_callback *callback,
+             void *context) {
+  struct sqlite_store *store = sqlite_of(base);
   uint64_t row = after << ROW_BITS | ROW_MASK;
   int result = check_history(store, row);
-  struct watch *watches;
+  struct sqlite_watch *watches;
   char *copy;
 
   if (result < 0)
@@ -43,14 +44,14 @@ copse_store_watch(struct copse_store *store, const char *prefix, uint64_t after,
   copy = strdup(prefix);
   if (copy == NULL)
     return -ENOMEM;
-  watches[store->watch_count++] = (struct watch){copy, strlen(prefix), row, callback, context};
+  watches[store->watch_count++] = (struct sqlite_watch){copy, strlen(prefix), row, callback, context};
   store->dirty = true;
   return 0;
 }
 
 static int
-batch_read(struct copse_store *store, uint64_t after, struct batch *batch) {
-  sqlite3_stmt *statement = store_statement(store, STATEMENT_CHANGES);
+batch_read(struct sqlite_store *store, uint64_t after, struct batch *batch) {
+  sqlite3_stmt *statement = sqlite_statement(store, STATEMENT_CHANGES);
   int code, result = 0;
 
   *batch = (struct batch){.last = after};
@@ -58,11 +59,11 @@ batch_read(struct copse_store *store, uint64_t after, struct batch *batch) {
   sqlite3_bind_int64(statement, 2, BATCH);
   while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
     if (code != SQLITE_ROW) {
-      result = store_fail(store, code, NULL);
+      result = sqlite_fail(store, code, NULL);
       break;
     }
     batch->last = (uint64_t)sqlite3_column_int64(statement, 0);
-    result = store_values_add(&batch->values, (const char *)sqlite3_column_text(statement, 1),
+    result = copse_values_add(&batch->values, (const char *)sqlite3_column_text(statement, 1),
                               (const char *)sqlite3_column_text(statement, 2), batch->last);
   }
   sqlite3_reset(statement);
@@ -70,7 +71,7 @@ batch_read(struct copse_store *store, uint64_t after, struct batch *batch) {
 }
 
 static int
-deliver(struct copse_store *store, const struct copse_value *change) {
+deliver(struct sqlite_store *store, const struct copse_value *change) {
   int delivered = 0;
 
   for (size_t i = 0; i < store->watch_count; i++) { /* callbacks may add watches: index, never a pointer */
@@ -86,7 +87,7 @@ deliver(struct copse_store *store, const struct copse_value *change) {
 }
 
 static uint64_t
-oldest_watch(const struct copse_store *store) {
+oldest_watch(const struct sqlite_store *store) {
   uint64_t row = UINT64_MAX;
 
   for (size_t i = 0; i < store->watch_count; i++)
@@ -97,17 +98,19 @@ oldest_watch(const struct copse_store *store) {
 
 /* The handle fell behind the log: nothing in between can be told apart any more. */
 static int
-skip_to_now(struct copse_store *store) {
+skip_to_now(struct sqlite_store *store) {
   int64_t current = 0;
-  int result = store_number(store, store_statement(store, STATEMENT_REVISION), &current, NULL);
+  int result = sqlite_number(store, sqlite_statement(store, STATEMENT_REVISION), &current, NULL);
 
-  for (size_t i = 0; i < store->watch_count && result == 0; i++)
+  for (size_t i = 0; i < store->watch_count && result == 0; i++) {
     store->watches[i].row = (uint64_t)current << ROW_BITS | ROW_MASK;
-  return result == 0 ? -ESTALE : result;
+    store->watches[i].callback(store->watches[i].context, NULL, NULL, (uint64_t)current);
+  }
+  return result;
 }
 
 static int
-deliver_all(struct copse_store *store) {
+deliver_all(struct sqlite_store *store) {
   int result = 0, count = 0;
   size_t read;
 
@@ -129,24 +132,20 @@ deliver_all(struct copse_store *store) {
 }
 
 int
-copse_store_poll(struct copse_store *store, uint64_t now_ms) {
+sqlite_poll(struct copse_store *base, uint64_t now_ms) {
+  struct sqlite_store *store = sqlite_of(base);
   int64_t version = 0;
   int result;
 
-  if (store->polling)
-    return -EBUSY;
-  result = store_number(store, store_statement(store, STATEMENT_VERSION), &version, NULL);
+  result = sqlite_number(store, sqlite_statement(store, STATEMENT_VERSION), &version, NULL);
   if (result < 0)
     return result;
   if (version == store->version && !store->dirty && now_ms < store->next_deadline)
     return 0;
   store->dirty = false;
-  result = store_expire(store, now_ms);
-  if (result == 0) {
-    store->polling = true;
+  result = sqlite_expire(store, now_ms);
+  if (result == 0)
     result = deliver_all(store);
-    store->polling = false;
-  }
   if (result >= 0)
     store->version = version;
   else
