@@ -12,42 +12,41 @@ compare_arcs(const void *a, const void *b) {
   return (left->to > right->to) - (left->to < right->to);
 }
 
-static bool
-inside(const struct copse_arc *arc, const bool *member) {
-  return member[arc->from] && member[arc->to];
-}
-
-struct copse_residual
-copse_residual_create(const struct copse_network *network, const bool *member) {
-  struct copse_residual residual = {.begin = calloc((size_t)network->pops + 1, sizeof(*residual.begin)),
-                                    .arcs = calloc(network->arc_count + 1, sizeof(*residual.arcs))};
+bool
+copse_residual_create(struct copse_residual *residual, const struct copse_network *network) {
   size_t end = 0;
 
-  if (!residual.begin || !residual.arcs) {
-    copse_residual_free(&residual);
-    return (struct copse_residual){0};
-  }
+  *residual = (struct copse_residual){.begin = calloc(network->pops + 1UL, sizeof(*residual->begin)),
+                                      .sorted = calloc(network->pops + 1UL, sizeof(*residual->sorted)),
+                                      .arcs = malloc((network->arc_count + 1) * sizeof(*residual->arcs))};
+  if (!residual->begin || !residual->sorted || !residual->arcs)
+    return false;
   /* Ends first; putting an arc before the end of what is there makes them beginnings. */
   for (size_t i = 0; i < network->arc_count; i++)
-    residual.begin[network->arcs[i].from] += inside(&network->arcs[i], member);
+    residual->begin[network->arcs[i].from]++;
   for (uint32_t pop = 0; pop <= network->pops; pop++)
-    end = residual.begin[pop] += end;
+    end = residual->begin[pop] += end;
   for (size_t i = network->arc_count; i-- > 0;) {
     const struct copse_arc *arc = &network->arcs[i];
-    if (inside(arc, member))
-      residual.arcs[--residual.begin[arc->from]] =
-        (struct copse_residual_arc){arc->bandwidth_bps, arc->to, (uint32_t)i};
+    residual->arcs[--residual->begin[arc->from]] =
+      (struct copse_residual_arc){arc->bandwidth_bps, arc->to, (uint32_t)i};
   }
-  for (uint32_t pop = 0; pop < network->pops; pop++)
-    qsort(residual.arcs + residual.begin[pop], residual.begin[pop + 1] - residual.begin[pop], sizeof(*residual.arcs),
-          compare_arcs);
-  return residual;
+  return true;
 }
 
 void
 copse_residual_free(struct copse_residual *residual) {
   free(residual->begin);
+  free(residual->sorted);
   free(residual->arcs);
+}
+
+void
+copse_residual_sort(struct copse_residual *residual, uint32_t pop) {
+  if (!residual->sorted[pop])
+    qsort(residual->arcs + residual->begin[pop], residual->begin[pop + 1] - residual->begin[pop],
+          sizeof(*residual->arcs), compare_arcs);
+  residual->sorted[pop] = true;
 }
 
 size_t
@@ -66,12 +65,18 @@ copse_residual_find(const struct copse_residual *residual, uint32_t from, uint64
 }
 
 void
-copse_residual_take(struct copse_residual *residual, uint32_t from, size_t index, uint64_t rate_bps) {
+copse_residual_change(struct copse_residual *residual, uint32_t from, uint32_t to, uint64_t before_bps,
+                      uint64_t after_bps) {
+  size_t index = copse_residual_find(residual, from, before_bps, to);
+  size_t place = copse_residual_find(residual, from, after_bps, to);
   struct copse_residual_arc arc = residual->arcs[index];
-  size_t place;
 
-  arc.bandwidth_bps -= rate_bps;
-  place = copse_residual_find(residual, from, arc.bandwidth_bps, arc.to);
-  memmove(&residual->arcs[place + 1], &residual->arcs[place], (index - place) * sizeof(arc));
+  arc.bandwidth_bps = after_bps;
+  if (place <= index) {
+    memmove(&residual->arcs[place + 1], &residual->arcs[place], (index - place) * sizeof(arc));
+  } else {
+    place--; /* its own place is free */
+    memmove(&residual->arcs[index], &residual->arcs[index + 1], (place - index) * sizeof(arc));
+  }
   residual->arcs[place] = arc;
 }

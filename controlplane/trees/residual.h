@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is left of every link inside V', per PoP, the narrowest first. */
+/* What is left of every link, per PoP, the narrowest first. */
 #ifndef COPSE_RESIDUAL_H
 #define COPSE_RESIDUAL_H
 
@@ -13,16 +13,20 @@ struct copse_residual_arc {
 
 struct copse_residual {
   size_t *begin;                   /* of each PoP's arcs; [pops] is the end of the last */
-  struct copse_residual_arc *arcs; /* of one PoP: ascending in bandwidth, then in `to` */
+  bool *sorted;                    /* per PoP */
+  struct copse_residual_arc *arcs; /* of one PoP: ascending in bandwidth, then in `to`, once it is sorted */
 };
 
-/* Arcs between members only. `arcs` is null when memory is short; free it in any case. */
-struct copse_residual copse_residual_create(const struct copse_network *network, const bool *member);
+/* False when memory is short; free it in any case. */
+bool copse_residual_create(struct copse_residual *residual, const struct copse_network *network);
 void copse_residual_free(struct copse_residual *residual);
 
+/* Sorts the PoP's arcs, before the functions below are used for it. */
+void copse_residual_sort(struct copse_residual *residual, uint32_t pop);
 /* Index of the first arc of `from` that has at least this bandwidth; of those with just that, `to` or later. */
 size_t copse_residual_find(const struct copse_residual *residual, uint32_t from, uint64_t bandwidth_bps, uint32_t to);
-/* Takes a rate from the arc at this index, which moves to its new place. */
-void copse_residual_take(struct copse_residual *residual, uint32_t from, size_t index, uint64_t rate_bps);
+/* The arc from `from` to `to` that has `before_bps` left has `after_bps` left: it moves to its new place. */
+void copse_residual_change(struct copse_residual *residual, uint32_t from, uint32_t to, uint64_t before_bps,
+                           uint64_t after_bps);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks a plan against the network it was made for, with nothing of the builder but the bounds of areas. */
+/* Checks a plan against the network it was made for, with nothing of the builder but the bounds of areas and
+ * the index of arcs. */
 #include "bandwidth.h"
+#include "ends.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,45 +19,12 @@ struct check {
   size_t area_count;
   struct copse_shape shape;
   struct copse_error *error;
-  uint32_t *by_ends;      /* the network's arcs by from, then to */
+  struct copse_ends ends;
   uint64_t *reserved_bps; /* per arc, added up from the trees */
   uint64_t *egress_bps;   /* per PoP, the same */
   struct visit *visits;   /* per PoP */
   bool *rooted;           /* per PoP: has a tree */
 };
-
-static int
-compare_ends(const struct copse_arc *a, const struct copse_arc *b) {
-  if (a->from != b->from)
-    return a->from < b->from ? -1 : 1;
-  return (a->to > b->to) - (a->to < b->to);
-}
-
-static int
-compare_arc_indices(const void *a, const void *b, void *context) {
-  const struct copse_arc *arcs = context;
-
-  return compare_ends(&arcs[*(const uint32_t *)a], &arcs[*(const uint32_t *)b]);
-}
-
-/* Index of the arc of an edge; -1 if there is none. */
-static int64_t
-find_arc(const struct check *check, struct copse_edge edge) {
-  const struct copse_arc key = {.from = edge.from, .to = edge.to};
-  size_t low = 0, high = check->network->arc_count;
-
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    int order = compare_ends(&check->network->arcs[check->by_ends[middle]], &key);
-    if (order == 0)
-      return check->by_ends[middle];
-    if (order < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return -1;
-}
 
 /* Adds to a sum that must not exceed a budget. */
 static bool
@@ -66,10 +35,11 @@ within(uint64_t *sum, uint64_t rate_bps, uint64_t budget_bps) {
 static int
 check_edge(struct check *check, size_t number, const struct copse_built_tree *tree, struct copse_edge edge) {
   const struct copse_network *network = check->network;
-  int64_t arc = find_arc(check, edge);
+  bool inside = edge.from < network->pops && edge.to < network->pops;
+  uint32_t arc = inside ? copse_ends_find(&check->ends, edge.from, edge.to) : COPSE_NO_ARC;
   struct visit *parent, *child;
 
-  if (arc < 0)
+  if (arc == COPSE_NO_ARC)
     return copse_fail(check->error, -EBADMSG,
                       "tree %zu uses a link from PoP %" PRIu32 " to %" PRIu32 " that is not there", number, edge.from,
                       edge.to);
@@ -164,24 +134,21 @@ copse_verify_plan(const struct copse_network *network, const struct copse_area *
   if (shape)
     check.shape = *shape;
   check.area_at = calloc(network->pops + 1, sizeof(struct copse_area *));
-  check.by_ends = calloc(network->arc_count + 1, sizeof(*check.by_ends));
   check.reserved_bps = calloc(network->arc_count + 1, sizeof(*check.reserved_bps));
   check.egress_bps = calloc(network->pops + 1, sizeof(*check.egress_bps));
   check.visits = calloc(network->pops + 1, sizeof(*check.visits));
   check.rooted = calloc(network->pops + 1, sizeof(*check.rooted));
-  if (check.area_at && check.by_ends && check.reserved_bps && check.egress_bps && check.visits && check.rooted) {
+  if (check.area_at && check.reserved_bps && check.egress_bps && check.visits && check.rooted &&
+      copse_ends_create(&check.ends, network)) {
     for (size_t i = 0; i < area_count; i++)
       if (areas[i].pop < network->pops)
         check.area_at[areas[i].pop] = &areas[i];
-    for (size_t i = 0; i < network->arc_count; i++)
-      check.by_ends[i] = (uint32_t)i;
-    qsort_r(check.by_ends, network->arc_count, sizeof(*check.by_ends), compare_arc_indices, (void *)network->arcs);
     status = check_plan(&check, plan);
   } else {
     status = copse_fail(error, -ENOMEM, "not enough memory to verify trees");
   }
   free(check.area_at);
-  free(check.by_ends);
+  copse_ends_free(&check.ends);
   free(check.reserved_bps);
   free(check.egress_bps);
   free(check.visits);
