@@ -80,8 +80,8 @@ struct copse_forest;
 int copse_forest_create(const struct copse_network *network, const struct copse_area *areas, size_t area_count,
                         const struct copse_shape *shape, const struct copse_plan *before, struct copse_forest **forest,
                         struct copse_error *error);
-/* A new area: every tree gets one edge to its PoP, from the one with most bandwidth left that can carry the tree's rate,
- * and its own tree is grown in what is left. -EINVAL, -EEXIST: nothing is changed; -ENOMEM: free the forest. */
+/* A new area: every tree gets one edge to its PoP, from the one with most bandwidth left that can carry the tree's
+ * rate, and its own tree is grown in what is left. -EINVAL, -EEXIST: nothing is changed; -ENOMEM: free the forest. */
 int copse_forest_join(struct copse_forest *forest, const struct copse_area *area, struct copse_error *error);
 /* The area at this PoP is gone with its tree; what hung from its PoP in others gets another parent in the same way.
  * -ENOENT: nothing is changed; -ENOMEM: free the forest. */
@@ -93,6 +93,18 @@ void copse_forest_free(struct copse_forest *forest);
 /* Guarantee G1, checked without trusting the builder: 0, or -EBADMSG with the first violation. */
 int copse_verify_plan(const struct copse_network *network, const struct copse_area *areas, size_t area_count,
                       const struct copse_shape *shape, const struct copse_plan *plan, struct copse_error *error);
+
+/* How far a plan is from what is possible, by its least rate. */
+struct copse_bound {
+  uint64_t rate_bps;  /* no plan gives every area with sender and credit a tree of more: links, egress and caps */
+  uint64_t least_bps; /* what this plan gives each of them at least; 0 if one has no tree */
+  size_t trees;       /* how many such areas there are */
+  bool flow;          /* found by max-flow (Edmonds); else by cuts around single PoPs, which is looser */
+};
+/* For a verified plan. Max-flow, which takes longer, is used for at most `flow_limit` areas. -ENOMEM. */
+int copse_bound_plan(const struct copse_network *network, const struct copse_area *areas, size_t area_count,
+                     const struct copse_plan *plan, size_t flow_limit, struct copse_bound *bound,
+                     struct copse_error *error);
 
 void copse_plan_free(struct copse_plan *plan);
 
