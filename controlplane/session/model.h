@@ -119,12 +119,14 @@ struct copse_session {
 
 struct copse_model {
   struct copse_set pops, links, egress, accounts, sessions;
-  bool changed; /* since the user last cleared it */
+  bool changed;     /* since the user last cleared it */
+  uint32_t fan_out; /* next hops a tree may have at a PoP, as our own dataplane has it; 0: not known */
 };
 
 /* One change of the store; values that are no records count as absent. Changes older than what is known are ignored, so
  * own commits may be applied before the watch brings them. -ENOMEM. */
 int copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision);
+void copse_model_set_fan_out(struct copse_model *model, uint32_t fan_out);
 /* Reads the store into the model, in place of what it held; `revision` is what to watch from. On failure the model
  * stays as it was: what a dataplane holds must not be taken for superfluous because a store is away. */
 int copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision);

@@ -12,6 +12,7 @@
 /* What BuildTrees is given, and the names behind its numbers. */
 struct inputs {
   const char **names; /* of PoPs: in configuration order, then those only the store knows */
+  uint32_t *by_name;  /* numbers in the order of names */
   uint32_t name_count, name_capacity;
   uint64_t *egress_bps;
   bool *cut_off; /* by PoP: it has links to it, and all are down */
@@ -71,31 +72,52 @@ copse_area_credit(const struct copse_model *model, const struct copse_session *s
   return credit < COPSE_CREDIT_MIN_BYTES ? 0 : credit;
 }
 
+/* Place of the name in by_name, or where it would be. */
+static uint32_t
+name_place(const struct inputs *inputs, const char *name) {
+  uint32_t low = 0, high = inputs->name_count;
+
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (strcmp(inputs->names[inputs->by_name[middle]], name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* UINT32_MAX: unknown. */
+static uint32_t
+number_of(const struct inputs *inputs, const char *name) {
+  uint32_t place = name_place(inputs, name);
+
+  return place < inputs->name_count && strcmp(inputs->names[inputs->by_name[place]], name) == 0 ? inputs->by_name[place]
+                                                                                                : UINT32_MAX;
+}
+
 static bool
 add_name(struct inputs *inputs, const char *name) {
-  for (uint32_t i = 0; i < inputs->name_count; i++)
-    if (strcmp(inputs->names[i], name) == 0)
-      return true;
+  uint32_t place = name_place(inputs, name);
+
+  if (number_of(inputs, name) != UINT32_MAX)
+    return true;
   if (inputs->name_count == inputs->name_capacity) {
     uint32_t capacity = inputs->name_capacity == 0 ? 16 : inputs->name_capacity * 2;
     const char **names = reallocarray(inputs->names, capacity, sizeof(*names));
+    uint32_t *by_name = reallocarray(inputs->by_name, capacity, sizeof(*by_name));
 
-    if (names == NULL)
+    inputs->names = names != NULL ? names : inputs->names;
+    inputs->by_name = by_name != NULL ? by_name : inputs->by_name;
+    if (names == NULL || by_name == NULL)
       return false;
-    inputs->names = names;
     inputs->name_capacity = capacity;
   }
+  memmove(&inputs->by_name[place + 1], &inputs->by_name[place],
+          (inputs->name_count - place) * sizeof(*inputs->by_name));
+  inputs->by_name[place] = inputs->name_count;
   inputs->names[inputs->name_count++] = name;
   return true;
-}
-
-static uint32_t
-number_of(const struct inputs *inputs, const char *name) {
-  uint32_t number = 0;
-
-  while (strcmp(inputs->names[number], name) != 0)
-    number++;
-  return number;
 }
 
 uint64_t
@@ -229,6 +251,7 @@ inputs_gather(struct inputs *inputs, const struct copse_model *model, const stru
 static void
 inputs_free(struct inputs *inputs) {
   free(inputs->names);
+  free(inputs->by_name);
   free(inputs->egress_bps);
   free(inputs->cut_off);
   free(inputs->arcs);
@@ -261,6 +284,7 @@ copse_plan_digest(const struct copse_model *model, const struct copse_session *s
       crypto_generichash_update(&state, (const void *)inputs.arcs, inputs.arc_count * sizeof(*inputs.arcs));
     inputs_free(&inputs);
   }
+  crypto_generichash_update(&state, (const void *)&model->fan_out, sizeof(model->fan_out));
   for (size_t i = 0; i < session->plan.leaving_count; i++)
     if (copse_tree_is_held(model, session, session->plan.leaving[i].id))
       crypto_generichash_update(&state, (const void *)session->plan.leaving[i].id, COPSE_ID_BYTES);
@@ -369,24 +393,74 @@ convert_tree(struct copse_planned_tree *tree, const struct copse_built_tree *bui
   return take_identity(tree, session, numbers);
 }
 
+/* The trees the session has, in numbers. PoPs that are unknown now have none, and their edges are not kept. -ENOMEM. */
+static int
+number_plan(const struct inputs *inputs, const struct copse_plan_record *record, struct copse_plan *plan) {
+  *plan = (struct copse_plan){.trees = calloc(record->tree_count + 1, sizeof(*plan->trees))};
+  for (size_t i = 0; plan->trees != NULL && i < record->tree_count; i++) {
+    const struct copse_planned_tree *from = &record->trees[i];
+    struct copse_built_tree *to = &plan->trees[plan->tree_count++];
+
+    *to = (struct copse_built_tree){.root = number_of(inputs, from->root),
+                                    .status = from->status,
+                                    .rate_bps = from->rate_bps,
+                                    .edges = calloc(from->edge_count + 1, sizeof(*to->edges)),
+                                    .edge_count = from->edge_count};
+    if (to->edges == NULL)
+      return -ENOMEM;
+    for (size_t j = 0; j < from->edge_count; j++)
+      to->edges[j] = (struct copse_edge){number_of(inputs, from->edges[j].from), number_of(inputs, from->edges[j].to)};
+  }
+  return plan->trees == NULL ? -ENOMEM : 0;
+}
+
+/* Children a PoP may have in a tree: its dataplane has room for so many next hops, and members are next hops too. */
+static uint32_t
+max_fanout(const struct inputs *inputs, const struct copse_control_config *config, uint32_t fan_out) {
+  size_t members = 0;
+  uint32_t room;
+
+  for (size_t i = 0; i < inputs->area_count; i++)
+    members = inputs->areas[i].uplink_count > members ? inputs->areas[i].uplink_count : members;
+  room = fan_out > members ? fan_out - (uint32_t)members : 1;
+  return fan_out == 0 || (config->max_fanout > 0 && config->max_fanout < room) ? (uint32_t)config->max_fanout : room;
+}
+
+static int
+convert(const struct inputs *inputs, const struct copse_plan *built, const struct copse_session *session,
+        struct copse_plan_record *plan) {
+  int result = 0;
+
+  if (built->tree_count == 0)
+    return 0;
+  plan->trees = calloc(built->tree_count, sizeof(*plan->trees));
+  if (plan->trees == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; i < built->tree_count && result == 0; i++)
+    result = convert_tree(&plan->trees[plan->tree_count++], &built->trees[i], inputs, session, plan->numbers);
+  return result;
+}
+
+/* From the trees the session has, so that they change no more than they must. */
 static int
 build(const struct inputs *inputs, const struct copse_session *session, const struct copse_control_config *config,
-      struct copse_plan_record *plan, struct copse_error *error) {
+      uint32_t fan_out, struct copse_plan_record *plan, struct copse_error *error) {
   struct copse_network network = {
     .pops = inputs->name_count, .egress_bps = inputs->egress_bps, .arcs = inputs->arcs, .arc_count = inputs->arc_count};
-  struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth, .max_fanout = (uint32_t)config->max_fanout};
-  struct copse_plan built = {0};
-  int result = copse_build_trees(&network, inputs->areas, inputs->area_count, &shape, &built, error);
+  struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth,
+                              .max_fanout = max_fanout(inputs, config, fan_out)};
+  struct copse_forest *forest = NULL;
+  struct copse_plan before;
+  int result = number_plan(inputs, &session->plan, &before);
 
   if (result == 0)
-    result = copse_verify_plan(&network, inputs->areas, inputs->area_count, &shape, &built, error);
-  if (result == 0 && built.tree_count > 0) {
-    plan->trees = calloc(built.tree_count, sizeof(*plan->trees));
-    result = plan->trees == NULL ? -ENOMEM : 0;
-  }
-  for (size_t i = 0; i < built.tree_count && result == 0; i++)
-    result = convert_tree(&plan->trees[plan->tree_count++], &built.trees[i], inputs, session, plan->numbers);
-  copse_plan_free(&built);
+    result = copse_forest_create(&network, inputs->areas, inputs->area_count, &shape, &before, &forest, error);
+  if (result == 0)
+    result = copse_verify_plan(&network, inputs->areas, inputs->area_count, &shape, copse_forest_plan(forest), error);
+  if (result == 0)
+    result = convert(inputs, copse_forest_plan(forest), session, plan);
+  copse_forest_free(forest);
+  copse_plan_free(&before);
   return result;
 }
 
@@ -401,7 +475,7 @@ copse_plan_make(const struct copse_model *model, const struct copse_session *ses
   if (inputs_gather(&inputs, model, session, config) && plan->numbers != NULL)
     result = session->finished || session->revision == 0 || inputs.area_count == 0
                ? 0
-               : build(&inputs, session, config, plan, error);
+               : build(&inputs, session, config, model->fan_out, plan, error);
   inputs_free(&inputs);
   if (result == 0)
     result = copse_plan_switch(model, session, plan);

@@ -220,7 +220,7 @@ copse_bound_plan(const struct copse_network *network, const struct copse_area *a
   }
   bound->least_bps = least_rate(&b, plan, &bound->rate_bps);
   bound->trees = b.roots;
-  if (b.roots == 0) {
+  if (b.roots == 0 || b.pops < 2) {
     bound->rate_bps = 0;
   } else {
     bound->rate_bps = cut(&b, network, areas, bound->rate_bps);

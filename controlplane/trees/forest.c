@@ -190,7 +190,7 @@ grow(struct copse_forest *forest, struct copse_built_tree *tree, struct copse_st
   tree->status = COPSE_TREE_INFEASIBLE;
   length = snprintf(tree->reason, sizeof(tree->reason), "only %zu of %zu PoPs can be reached at %" PRIu64 " bit/s",
                     tree->edge_count + 1, forest->plan.tree_count, stand->bounds.lo_bps);
-  if (shape->max_fanout > 0)
+  if (shape->max_fanout > 0 && shape->max_fanout < forest->plan.tree_count - 1)
     snprintf(tree->reason + length, sizeof(tree->reason) - (size_t)length, " with at most %" PRIu32 " children each",
              shape->max_fanout);
   tree->edge_count = 0;

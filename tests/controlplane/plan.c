@@ -189,6 +189,63 @@ Test(plan, what_stays_keeps_its_identity) {
   copse_plan_record_free(&third);
 }
 
+static bool
+same_edges(const struct copse_planned_tree *a, const struct copse_planned_tree *b) {
+  return a->edge_count == b->edge_count && memcmp(a->edges, b->edges, a->edge_count * sizeof(*a->edges)) == 0;
+}
+
+Test(plan, trees_stay_where_they_are_though_others_would_be_chosen_now) {
+  struct copse_plan_record first = make(S1), second, fresh;
+  size_t moved = 0;
+
+  adopt(S1, &first);
+  put_link("N3", "N1", 40000000);
+  put_link("N3", "N2", 40000000);
+  second = make(S1);
+  put_session(S2);
+  for (unsigned i = 1; i <= 3; i++)
+    put_member(S2, 10 + i, (const char *[]){"N1", "N2", "N3"}[i - 1], "alice", 2000000, i == 1);
+  fresh = make(S2);
+  for (size_t i = 0; i < 3; i++) {
+    const char *root = first.trees[i].root;
+
+    cr_expect(same_edges(rooted(&second, root), &first.trees[i]));
+    cr_expect_str_eq(rooted(&second, root)->id, first.trees[i].id);
+    moved += !same_edges(rooted(&fresh, root), &first.trees[i]);
+  }
+  cr_expect_gt(moved, 0, "from nothing they would be elsewhere");
+  copse_plan_record_free(&first);
+  copse_plan_record_free(&second);
+  copse_plan_record_free(&fresh);
+}
+
+Test(plan, no_pop_gets_more_children_than_its_dataplane_has_room_for) {
+  struct copse_plan_record plan;
+
+  for (unsigned from = 1; from <= 3; from++) /* a star around N1 */
+    for (unsigned to = 1; to <= 3; to++)
+      if (from != to && from != 1 && to != 1) {
+        char ends[2][4];
+
+        snprintf(ends[0], sizeof(ends[0]), "N%u", from);
+        snprintf(ends[1], sizeof(ends[1]), "N%u", to);
+        put_link(ends[0], ends[1], 1);
+      }
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
+  copse_plan_record_free(&plan);
+  copse_model_set_fan_out(&model, 3); /* a member of N1 and two children */
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
+  copse_plan_record_free(&plan);
+  copse_model_set_fan_out(&model, 2);
+  plan = make(S1);
+  cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_INFEASIBLE);
+  cr_expect_str_eq(rooted(&plan, "N1")->reason,
+                   "only 2 of 3 PoPs can be reached at 2000000 bit/s with at most 1 children each");
+  copse_plan_record_free(&plan);
+}
+
 Test(plan, reservations_are_those_of_the_plan) {
   struct copse_plan_record plan = make(S1), empty;
   uint64_t sum = 0;
