@@ -24,6 +24,7 @@ struct copse_answer {
   int status;        /* HTTP */
   json_t *body;      /* owned by the receiver, may be null */
   const char *field; /* of the request that is wrong, static string, null if none */
+  uint64_t revision; /* of the record that is shown and can be changed; 0: none */
   struct copse_error error;
 };
 
@@ -43,9 +44,19 @@ void copse_member_sync(struct copse_control *control, const struct copse_caller 
                        const char *member, const json_t *body, struct copse_answer *answer);
 void copse_member_leave(struct copse_control *control, const struct copse_caller *caller, const char *session,
                         const char *member, struct copse_answer *answer);
-/* session/view.h: the session as docs/api.md shows it, trees with their measured rates. */
-void copse_session_view(struct copse_control *control, const char *session, struct copse_answer *answer);
-void copse_session_trees(struct copse_control *control, const char *session, struct copse_answer *answer);
+/* session/view.c, lists.c, why.c: what docs/api.md shows, from the model. Lists are in order of their items' names;
+ * with more items than `limit` the answer has "next", the name to go on after. */
+struct copse_query {
+  const char *name;  /* of what is shown: a session, an account, a link "U/V", a member or tree; "" for lists of all */
+  const char *after; /* "": from the beginning */
+  size_t limit;      /* > 0 */
+};
+typedef void copse_view(struct copse_control *control, const struct copse_query *query, struct copse_answer *answer);
+copse_view copse_view_session, copse_view_session_trees, copse_view_session_members;
+copse_view copse_view_sessions, copse_view_trees, copse_view_peers;
+copse_view copse_view_pops, copse_view_links, copse_view_link, copse_view_drops;
+copse_view copse_view_accounts, copse_view_ledger;
+copse_view copse_view_why;
 
 struct copse_store *copse_control_store(struct copse_control *control);
 struct event_base *copse_control_base(struct copse_control *control);

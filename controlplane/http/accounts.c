@@ -66,7 +66,8 @@ commit_account(struct copse_call *call, uint64_t credit_bytes, const char *token
   copse_transaction_put(&transaction, json_dumps(role, JSON_COMPACT), "%s", token_key);
   json_decref(role);
   json_decref(why);
-  result = copse_transaction_commit(&transaction, copse_control_store(call->api->control), NULL, NULL);
+  result =
+    copse_commit_once(call, &transaction, 201, json_pack("{s:s, s:s}", "account", call->account, "token", token));
   copse_transaction_free(&transaction);
   return result;
 }
@@ -83,16 +84,12 @@ copse_handle_account_create(struct copse_call *call) {
                      sizeof(call->account) - 1);
     return;
   }
-  if (!copse_body_number(call, "credit_bytes", 0, &credit_bytes))
+  if (!copse_body_number(call, "credit_bytes", 0, &credit_bytes) || copse_replay(call))
     return;
   copse_auth_make(token);
   result = commit_account(call, credit_bytes, token);
-  if (result == 0)
-    copse_reply_json(call, 201, json_pack("{s:s, s:s}", "account", call->account, "token", token));
-  else if (result == -EAGAIN)
+  if (result == -EAGAIN && !copse_replay(call))
     copse_reply_fail(call, 409, "name", "name: there is an account %s already", call->account);
-  else
-    reply_ledger(call, result);
   sodium_memzero(token, sizeof(token));
 }
 
@@ -114,10 +111,12 @@ copse_handle_account_show(struct copse_call *call) {
   if (!is_own(call))
     return;
   result = copse_account_get(copse_control_store(call->api->control), call->account, &record, &revision);
-  if (result == 0)
+  if (result == 0) {
     reply_account(call, &record);
-  else
+    call->reply.answer.revision = revision;
+  } else {
     reply_ledger(call, result);
+  }
 }
 
 void

@@ -2,6 +2,7 @@
 /* Request bodies: strict JSON objects. */
 #include "handlers.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DEPTH_MAX 16
@@ -52,6 +53,16 @@ copse_body_parse(struct copse_call *call) {
     call->json = NULL;
     return false;
   }
+  return true;
+}
+
+bool
+copse_digits(const char *text, uint64_t *out) {
+  size_t length = strspn(text, "0123456789");
+
+  if (length == 0 || length > 19 || text[length] != '\0')
+    return false;
+  *out = strtoull(text, NULL, 10);
   return true;
 }
 

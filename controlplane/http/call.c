@@ -85,6 +85,50 @@ copse_call_text(const struct copse_call *call, const char **content_type, size_t
   return text;
 }
 
+/* Everything but letters, digits and -._~ becomes %XX. */
+static void
+percent_encode(const char *text, char *out, size_t room) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  size_t used = 0;
+
+  for (; *text != '\0' && used + 4 <= room; text++)
+    used += (size_t)snprintf(out + used, room - used, strchr(plain, *text) != NULL ? "%c" : "%%%02X",
+                             strchr(plain, *text) != NULL ? *text : (unsigned char)*text);
+  out[used] = '\0';
+}
+
+/* Where the next page of a list is (RFC 8288). */
+static void
+add_link(const struct copse_call *call, const char *next,
+         void (*add)(void *context, const char *name, const char *value), void *context) {
+  char cursor[3 * COPSE_CURSOR_CHARS + 1], link[sizeof(cursor) + 512];
+
+  percent_encode(next, cursor, sizeof(cursor));
+  snprintf(link, sizeof(link), "<%s?limit=%zu&cursor=%s>; rel=\"next\"", call->request.path, call->limit, cursor);
+  add(context, MHD_HTTP_HEADER_LINK, link);
+}
+
+void
+copse_call_headers(const struct copse_call *call, void (*add)(void *context, const char *name, const char *value),
+                   void *context) {
+  const char *next = json_string_value(json_object_get(call->reply.answer.body, "next"));
+  int status = call->reply.answer.status;
+  char tag[32];
+
+  if (call->reply.allow[0] != '\0')
+    add(context, MHD_HTTP_HEADER_ALLOW, call->reply.allow);
+  if (status == MHD_HTTP_UNAUTHORIZED)
+    add(context, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+  if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
+    add(context, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+  if (call->reply.answer.revision != 0) {
+    snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)call->reply.answer.revision);
+    add(context, MHD_HTTP_HEADER_ETAG, tag);
+  }
+  if (next != NULL)
+    add_link(call, next, add, context);
+}
+
 void
 copse_call_free(struct copse_call *call) {
   clear_reply(&call->reply);

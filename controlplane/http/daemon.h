@@ -31,6 +31,7 @@ struct copse_http {
   struct connections connections;
   struct exchanges waiting; /* long polls */
   uint16_t port;
+  bool stopping;
   bool place_free; /* a connection was closed while the library ran */
 };
 

@@ -2,6 +2,7 @@
 #include "events.h"
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,12 @@ struct copse_events {
   struct change changes[KEPT];
 };
 
+/* What dataplanes carry changes all the time and decides nothing. */
+static bool
+is_measurement(const char *key) {
+  return strncmp(key, "/stats/", strlen("/stats/")) == 0;
+}
+
 static void
 remember(void *context, const char *key, const char *value, uint64_t revision) {
   struct copse_events *events = context;
@@ -33,6 +40,10 @@ remember(void *context, const char *key, const char *value, uint64_t revision) {
     events->known = events->revision = revision;
     if (events->changed != NULL)
       events->changed(events->context);
+    return;
+  }
+  if (is_measurement(key)) {
+    events->revision = revision;
     return;
   }
   copy = strdup(key);
@@ -105,4 +116,40 @@ copse_events_after(const struct copse_events *events, uint64_t revision, bool *s
     }
   }
   return list;
+}
+
+static void
+write_event(FILE *out, const struct change *change, bool last_of_revision) {
+  json_t *data = json_pack("{s:s}", "key", change->key);
+  char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+
+  if (last_of_revision)
+    fprintf(out, "id: %llu\n", (unsigned long long)change->revision);
+  fprintf(out, "event: %s\ndata: %s\n\n", change->put ? "put" : "delete", text != NULL ? text : "{}");
+  json_decref(data);
+  free(text);
+}
+
+char *
+copse_events_stream(const struct copse_events *events, uint64_t *revision, bool *stale) {
+  uint64_t first = events->count < KEPT ? 0 : events->count - KEPT;
+  char *text = NULL;
+  size_t length = 0;
+  FILE *out;
+
+  *stale = *revision < events->known;
+  if (*stale || (out = open_memstream(&text, &length)) == NULL)
+    return NULL;
+  for (uint64_t number = first; number < events->count; number++) {
+    const struct change *change = &events->changes[number % KEPT];
+    bool last = number + 1 == events->count || events->changes[(number + 1) % KEPT].revision != change->revision;
+    if (change->revision > *revision)
+      write_event(out, change, last);
+  }
+  if (events->revision > *revision)
+    *revision = events->revision;
+  if (fclose(out) == 0)
+    return text;
+  free(text);
+  return NULL;
 }

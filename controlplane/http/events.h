@@ -21,4 +21,8 @@ uint64_t copse_events_revision(const struct copse_events *events);
  * memory is short (`*stale` tells). */
 json_t *copse_events_after(const struct copse_events *events, uint64_t revision, bool *stale);
 
+/* The same as text/event-stream, allocated, "" when there are none; `*revision` becomes that of the last of them. An
+ * id comes with the last event of its revision: who resumes after it misses nothing. */
+char *copse_events_stream(const struct copse_events *events, uint64_t *revision, bool *stale);
+
 #endif

@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request and its answer: bounds first, then the body, then the call, then the response. */
-#include "daemon.h"
+#include "exchange.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What is refused with a shorter body than this keeps its connection: the body is read and thrown away. */
 #define DISCARD_MAX ((size_t)64 << 10)
-
-struct exchange {
-  TAILQ_ENTRY(exchange) entry; /* of the waiting */
-  struct copse_http *http;
-  struct MHD_Connection *mhd;
-  struct connection *connection;
-  struct copse_call call;
-  struct event *deadline; /* of a long poll */
-  bool refused;           /* the reply is there already */
-  bool waiting;
-  uint8_t *body;
-  size_t body_length, received;
-};
 
 /* Length announced by the client; SIZE_MAX when it announces none. Malformed ones have been refused by the library. */
 static uint64_t
@@ -31,10 +18,47 @@ announced_length(struct MHD_Connection *mhd) {
   return length != NULL ? strtoull(length, NULL, 10) : 0;
 }
 
+static enum MHD_Result
+take_argument(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  struct copse_request *request = context;
+
+  (void)kind;
+  for (size_t i = 0; i < COPSE_ARGUMENT_COUNT; i++) {
+    if (strcmp(name, copse_argument_names[i]) == 0) {
+      request->arguments[i] = value != NULL ? value : "";
+      return MHD_YES;
+    }
+  }
+  request->unknown = name;
+  return MHD_YES;
+}
+
+static const char *
+header(struct MHD_Connection *mhd, const char *name) {
+  return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
+}
+
+static void
+read_request(struct MHD_Connection *mhd, const char *method, const char *path, uint64_t body_length,
+             struct copse_request *request) {
+  const char *accept = header(mhd, MHD_HTTP_HEADER_ACCEPT);
+
+  *request = (struct copse_request){.method = method,
+                                    .path = path,
+                                    .authorization = header(mhd, MHD_HTTP_HEADER_AUTHORIZATION),
+                                    .if_match = header(mhd, MHD_HTTP_HEADER_IF_MATCH),
+                                    .idempotency_key = header(mhd, "Idempotency-Key"),
+                                    .last_event_id = header(mhd, "Last-Event-ID"),
+                                    .stream = accept != NULL && strcasestr(accept, "text/event-stream") != NULL,
+                                    .body_length = body_length};
+  MHD_get_connection_values(mhd, MHD_GET_ARGUMENT_KIND, take_argument, request);
+}
+
 /* Decides from the headers alone whether the request may go on. */
 static bool
 admit(struct exchange *exchange, const char *method, const char *path, uint64_t body_length) {
   struct copse_http *http = exchange->http;
+  struct copse_request request;
   const struct sockaddr *address =
     MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
 
@@ -46,11 +70,9 @@ admit(struct exchange *exchange, const char *method, const char *path, uint64_t 
     copse_reply_fail(&exchange->call, MHD_HTTP_LENGTH_REQUIRED, NULL, "the body needs a Content-Length");
     return false;
   }
-  if (!copse_call_admit(&exchange->call, &http->api, method, path,
-                        MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
-                        body_length))
+  read_request(exchange->mhd, method, path, body_length, &request);
+  if (!copse_call_admit(&exchange->call, &http->api, &request))
     return false;
-  exchange->call.after = MHD_lookup_connection_value(exchange->mhd, MHD_GET_ARGUMENT_KIND, "after");
   exchange->body = body_length > 0 ? malloc(body_length) : NULL;
   if (body_length > 0 && exchange->body == NULL) {
     copse_reply_fail(&exchange->call, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "no memory for the body");
@@ -61,18 +83,16 @@ admit(struct exchange *exchange, const char *method, const char *path, uint64_t 
 }
 
 static void
-add_headers(struct MHD_Response *response, const struct copse_call *call, const char *content_type) {
-  int status = call->reply.answer.status;
+add_header(void *response, const char *name, const char *value) {
+  MHD_add_response_header(response, name, value);
+}
 
+static void
+add_headers(struct MHD_Response *response, const struct copse_call *call, const char *content_type) {
   if (content_type != NULL)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-  if (call->reply.allow[0] != '\0')
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, call->reply.allow);
-  if (status == MHD_HTTP_UNAUTHORIZED)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-  if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+  copse_call_headers(call, add_header, response);
 }
 
 static enum MHD_Result
@@ -84,10 +104,11 @@ respond(struct exchange *exchange) {
   void *bytes = reply->bytes;
   enum MHD_Result result;
 
-  if (bytes == NULL && reply->answer.status != MHD_HTTP_NO_CONTENT)
+  if (bytes == NULL && !reply->stream && reply->answer.status != MHD_HTTP_NO_CONTENT)
     bytes = copse_call_text(&exchange->call, &content_type, &length);
   reply->bytes = NULL;
-  response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE);
+  response = reply->stream ? copse_stream_response(exchange)
+                           : MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) {
     free(bytes);
     return MHD_NO;
@@ -126,18 +147,21 @@ copse_exchanges_wake(struct copse_http *http, bool last) {
   }
 }
 
-/* The answer to a long poll comes after the next change, or when its time is over. */
-static enum MHD_Result
-wait_for_change(struct exchange *exchange) {
+enum MHD_Result
+copse_exchange_wait(struct exchange *exchange) {
   struct copse_http *http = exchange->http;
   struct timeval wait = {.tv_sec = (time_t)(http->events_ms / 1000),
                          .tv_usec = (suseconds_t)(http->events_ms % 1000) * 1000};
 
-  if (exchange->deadline == NULL) {
+  bool first = exchange->deadline == NULL;
+
+  if (first)
     exchange->deadline = evtimer_new(copse_control_base(http->api.control), deadline_passed, exchange);
-    if (exchange->deadline == NULL || evtimer_add(exchange->deadline, &wait) != 0)
-      return MHD_NO;
-  }
+  if (exchange->deadline == NULL)
+    return MHD_NO;
+  /* The time of a long poll is over once, that of a stream again and again. */
+  if ((first || exchange->call.reply.stream) && evtimer_add(exchange->deadline, &wait) != 0)
+    return MHD_NO;
   exchange->waiting = exchange->connection->waiting = true;
   TAILQ_INSERT_TAIL(&http->waiting, exchange, entry);
   MHD_suspend_connection(exchange->mhd);
@@ -185,7 +209,7 @@ copse_exchange_handle(void *context, struct MHD_Connection *mhd, const char *url
   }
   if (!exchange->refused)
     copse_call_run(&exchange->call, exchange->body, exchange->received);
-  return exchange->call.reply.answer.status != 0 ? respond(exchange) : wait_for_change(exchange);
+  return exchange->call.reply.answer.status != 0 ? respond(exchange) : copse_exchange_wait(exchange);
 }
 
 void
@@ -201,6 +225,7 @@ copse_exchange_done(void *context, struct MHD_Connection *mhd, void **state, enu
     event_free(exchange->deadline);
   copse_call_free(&exchange->call);
   free(exchange->body);
+  free(exchange->text);
   free(exchange);
   *state = NULL;
 }

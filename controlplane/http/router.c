@@ -1,41 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Method and path to handler, role and body, in one table. */
+/* From method and path to the route, its caller, and its answer. */
 #include "handlers.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum body { BODY_NONE, BODY_JSON, BODY_BYTES };
+#define LIMIT_DEFAULT 100
+#define LIMIT_MAX 1000
 
-struct copse_route {
-  const char *method, *path; /* {…}: one segment, see take_segment */
-  int role;                  /* at least */
-  enum body body;
-  void (*handle)(struct copse_call *call);
-};
-
-static const struct copse_route routes[] = {
-  {"GET", "/healthz", COPSE_ROLE_NONE, BODY_NONE, copse_handle_health},
-  {"GET", "/metrics", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_metrics},
-  {"POST", "/v1/accounts", COPSE_ROLE_OPERATOR, BODY_JSON, copse_handle_account_create},
-  {"GET", "/v1/accounts/{account}", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_account_show},
-  {"POST", "/v1/accounts/{account}/credit", COPSE_ROLE_OPERATOR, BODY_JSON, copse_handle_account_credit},
-  {"GET", "/v1/accounts/{account}/journal", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_account_journal},
-  {"GET", "/v1/topology", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_topology},
-  {"GET", "/v1/events", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_events},
-  {"POST", "/v1/sessions", COPSE_ROLE_ACCOUNT, BODY_JSON, copse_handle_session_create},
-  {"GET", "/v1/sessions", COPSE_ROLE_OPERATOR, BODY_NONE, copse_handle_session_list},
-  {"GET", "/v1/sessions/{session}", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_session_show},
-  {"DELETE", "/v1/sessions/{session}", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_session_delete},
-  {"GET", "/v1/sessions/{session}/trees", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_session_trees},
-  {"GET", "/v1/sessions/{session}/leaves", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_leaves_get},
-  {"PUT", "/v1/sessions/{session}/leaves", COPSE_ROLE_ACCOUNT, BODY_BYTES, copse_handle_leaves_put},
-  {"POST", "/v1/sessions/{session}/members", COPSE_ROLE_ACCOUNT, BODY_JSON, copse_handle_join},
-  {"POST", "/v1/sessions/{session}/members/{member}/sync", COPSE_ROLE_ACCOUNT, BODY_JSON, copse_handle_sync},
-  {"DELETE", "/v1/sessions/{session}/members/{member}", COPSE_ROLE_ACCOUNT, BODY_NONE, copse_handle_leave},
-};
-
-#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+const char *const copse_argument_names[COPSE_ARGUMENT_COUNT] = {"after", "limit", "cursor"};
 
 static bool
 take_hex(const char *text, size_t length, char *out, size_t chars) {
@@ -46,6 +19,22 @@ take_hex(const char *text, size_t length, char *out, size_t chars) {
   return true;
 }
 
+/* One end of a link: {from} begins the name, {to} completes it. */
+static bool
+take_end(char link[COPSE_LINK_CHARS + 1], const char *text, size_t length, bool first) {
+  size_t used = first ? 0 : strlen(link);
+
+  if (length == 0 || length > COPSE_LINK_CHARS / 2)
+    return false;
+  if (!first)
+    link[used++] = '/';
+  if (used + length > COPSE_LINK_CHARS)
+    return false;
+  memcpy(link + used, text, length);
+  link[used + length] = '\0';
+  return true;
+}
+
 /* One segment of a path against one of a pattern. What is taken becomes part of keys of the store. */
 static bool
 take_segment(struct copse_call *call, const char *pattern, size_t pattern_length, const char *text, size_t length) {
@@ -53,8 +42,12 @@ take_segment(struct copse_call *call, const char *pattern, size_t pattern_length
     return length == pattern_length && memcmp(pattern, text, length) == 0;
   if (strncmp(pattern, "{session}", pattern_length) == 0)
     return take_hex(text, length, call->session, COPSE_SESSION_CHARS);
-  if (strncmp(pattern, "{member}", pattern_length) == 0)
+  if (strncmp(pattern, "{member}", pattern_length) == 0 || strncmp(pattern, "{id}", pattern_length) == 0)
     return take_hex(text, length, call->member, COPSE_MEMBER_CHARS);
+  if (strncmp(pattern, "{from}", pattern_length) == 0)
+    return take_end(call->link, text, length, true);
+  if (strncmp(pattern, "{to}", pattern_length) == 0)
+    return take_end(call->link, text, length, false);
   return copse_account_name(text, length, call->account);
 }
 
@@ -76,13 +69,15 @@ static const struct copse_route *
 find(struct copse_call *call, const char *method, const char *path) {
   char allow[sizeof(call->reply.allow)] = "";
 
-  for (size_t i = 0; i < ROUTES; i++) {
-    if (!match(call, routes[i].path, path))
+  for (size_t i = 0; i < copse_route_count; i++) {
+    const struct copse_route *route = &copse_routes[i];
+
+    if (!match(call, route->path, path))
       continue;
-    if (strcmp(routes[i].method, method) == 0)
-      return &routes[i];
+    if (strcmp(route->method, method) == 0)
+      return route;
     size_t used = strlen(allow);
-    snprintf(allow + used, sizeof(allow) - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
+    snprintf(allow + used, sizeof(allow) - used, "%s%s", used > 0 ? ", " : "", route->method);
   }
   if (allow[0] != '\0') {
     copse_reply_fail(call, 405, NULL, "this path takes %s", allow);
@@ -94,53 +89,97 @@ find(struct copse_call *call, const char *method, const char *path) {
 }
 
 static size_t
-body_max(enum body body) {
+body_max(enum copse_body body) {
   switch (body) {
-  case BODY_JSON:
+  case COPSE_BODY_JSON:
     return COPSE_JSON_BODY_MAX;
-  case BODY_BYTES:
+  case COPSE_BODY_BYTES:
     return COPSE_LEAVES_BODY_MAX;
   default:
     return 0;
   }
 }
 
-bool
-copse_call_admit(struct copse_call *call, struct copse_api *api, const char *method, const char *path,
-                 const char *authorization, uint64_t body_length) {
-  int result;
+static bool
+check_arguments(struct copse_call *call) {
+  const struct copse_request *request = &call->request;
+  const char *limit = request->arguments[COPSE_ARGUMENT_LIMIT];
+  uint64_t number = LIMIT_DEFAULT;
 
-  call->api = api;
-  call->route = find(call, method, path);
-  if (call->route == NULL)
-    return false;
-  if (call->route->role != COPSE_ROLE_NONE) {
-    result = copse_auth_caller(&api->auth, copse_control_store(api->control), authorization, &call->caller);
-    if (result == -EACCES) {
-      copse_reply_fail(call, 401, NULL, "%s", authorization == NULL ? "a bearer token is needed" : "unknown token");
-      return false;
-    }
-    if (result != 0) {
-      copse_reply_store(call, result);
+  for (size_t i = 0; i < COPSE_ARGUMENT_COUNT; i++) {
+    if (request->arguments[i] != NULL && (call->route->arguments & 1U << i) == 0) {
+      copse_reply_fail(call, 400, copse_argument_names[i], "%s: this path takes no such argument",
+                       copse_argument_names[i]);
       return false;
     }
   }
-  if ((int)call->caller.role < call->route->role) {
+  if (request->unknown != NULL) {
+    copse_reply_fail(call, 400, NULL, "no path takes the argument \"%.64s\"", request->unknown);
+    return false;
+  }
+  if (limit != NULL && (!copse_digits(limit, &number) || number == 0 || number > LIMIT_MAX)) {
+    copse_reply_fail(call, 400, "limit", "limit: must be a whole number from 1 to %d", LIMIT_MAX);
+    return false;
+  }
+  call->limit = (size_t)number;
+  return true;
+}
+
+static bool
+find_caller(struct copse_call *call) {
+  const char *authorization = call->request.authorization;
+  int result =
+    copse_auth_caller(&call->api->auth, copse_control_store(call->api->control), authorization, &call->caller);
+
+  if (result == -EACCES)
+    copse_reply_fail(call, 401, NULL, "%s", authorization == NULL ? "a bearer token is needed" : "unknown token");
+  else if (result != 0)
+    copse_reply_store(call, result);
+  else if ((int)call->caller.role < call->route->role)
     copse_reply_fail(call, 403, NULL, "only for operators");
+  else
+    return true;
+  return false;
+}
+
+bool
+copse_call_admit(struct copse_call *call, struct copse_api *api, const struct copse_request *request) {
+  call->api = api;
+  call->request = *request;
+  call->route = find(call, request->method, request->path);
+  if (call->route == NULL || (call->route->role != COPSE_ROLE_NONE && !find_caller(call)) || !check_arguments(call))
     return false;
-  }
-  if (body_length > body_max(call->route->body)) {
+  if (request->body_length > body_max(call->route->body)) {
     copse_reply_fail(call, 413, NULL, "the body may be at most %zu bytes", body_max(call->route->body));
     return false;
   }
   return true;
 }
 
+static void
+show(struct copse_call *call) {
+  const char *cursor = call->request.arguments[COPSE_ARGUMENT_CURSOR];
+  const char *names[] = {call->session, call->member, call->account, call->link};
+  struct copse_query query = {.name = "", .after = cursor != NULL ? cursor : "", .limit = call->limit};
+
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (names[i][0] != '\0')
+      query.name = names[i];
+  if (call->account[0] != '\0' && call->caller.role == COPSE_ROLE_ACCOUNT &&
+      strcmp(call->caller.account, call->account) != 0)
+    copse_reply_fail(call, 403, NULL, "not your account");
+  else
+    call->route->view(call->api->control, &query, &call->reply.answer);
+}
+
 void
 copse_call_run(struct copse_call *call, const void *body, size_t length) {
   call->bytes = body;
   call->length = length;
-  if (call->route->body == BODY_JSON && call->json == NULL && !copse_body_parse(call))
+  if (call->route->body == COPSE_BODY_JSON && call->json == NULL && !copse_body_parse(call))
     return;
-  call->route->handle(call);
+  if (call->route->view != NULL)
+    show(call);
+  else
+    call->route->handle(call);
 }

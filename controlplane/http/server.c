@@ -298,6 +298,7 @@ copse_http_stop(struct copse_http *http) {
   if (http == NULL)
     return;
   if (http->daemon != NULL) {
+    http->stopping = true;
     copse_exchanges_wake(http, true);
     for (int i = 0; i < STOP_TURNS; i++)
       MHD_run(http->daemon);

@@ -119,6 +119,7 @@ on_tick(evutil_socket_t fd, short what, void *context) {
   copse_control_refresh(control);
   if (control->fell_behind)
     catch_up(control);
+  copse_stats_walk(control, copse_control_wall());
   if (control->model.changed || copse_control_now() - control->walked_ms >= WALK_MS)
     walk(control);
 }

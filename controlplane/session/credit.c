@@ -81,14 +81,13 @@ read_charged(const struct copse_control *control, const struct copse_shadow_tree
 
 /* Notes that packets pass; a tree that is seen for the first time begins its idle time now. */
 static void
-watch_activity(const struct copse_control *control, struct copse_shadow_tree *tree, uint64_t now_ms) {
-  struct copse_tree_counters counters;
-
-  copse_counters_tree(copse_dataplane_counters(control->dataplane), tree->set.slot, &counters);
-  if (tree->active_ms == 0 || counters.packets != tree->packets)
+watch_activity(const struct copse_control *control, struct copse_shadow_tree *tree,
+               struct copse_tree_counters *counters, uint64_t now_ms) {
+  copse_counters_tree(copse_dataplane_counters(control->dataplane), tree->set.slot, counters);
+  if (tree->active_ms == 0 || counters->packets != tree->packets)
     tree->active_ms = now_ms;
-  tree->packets = counters.packets;
-  tree->bytes = counters.bytes;
+  tree->packets = counters->packets;
+  tree->bytes = counters->bytes;
 }
 
 /* The account of the area with the most credit; null when none has enough for a block. */
@@ -153,25 +152,37 @@ renew(struct copse_control *control, const struct copse_session *session, const 
   }
 }
 
+/* Per second since `*before`, which becomes `now`; 0 for the first time. */
+static uint64_t
+rate(uint64_t *before, uint64_t now, uint64_t passed_ms, bool first) {
+  uint64_t grown = first || now < *before ? 0 : now - *before;
+
+  *before = now;
+  return grown * 1000 / passed_ms;
+}
+
 /* Once a second, what the tree carries, for everybody to see. */
 static void
 publish(struct copse_control *control, const struct copse_session *session, struct copse_shadow_tree *tree,
-        uint64_t now_ms) {
+        const struct copse_tree_counters *counters, uint64_t now_ms) {
   const struct copse_tree_ledger *ledger = copse_set_find(&session->ledgers, tree->id);
   struct copse_ledger_change change;
-  uint64_t passed_ms = now_ms - tree->published_ms, bps;
+  uint64_t passed_ms = now_ms - tree->published_ms, bps, red_pps, unpaid_pps;
+  bool first = tree->published_ms == 0;
 
   if (ledger == NULL || passed_ms < PUBLISH_MS)
     return;
-  bps = tree->published_ms == 0 || tree->bytes < tree->published_bytes
-          ? 0
-          : (tree->bytes - tree->published_bytes) * 8000 / passed_ms;
+  bps = 8 * rate(&tree->published_bytes, tree->bytes, passed_ms, first);
+  red_pps = rate(&tree->published_red, counters->copy_drops[COPSE_DROP_RED], passed_ms, first);
+  unpaid_pps = rate(&tree->published_unpaid, counters->copy_drops[COPSE_DROP_NO_ALLOWANCE], passed_ms, first);
   tree->published_ms = now_ms;
-  tree->published_bytes = tree->bytes;
-  if (ledger->record.packets == tree->packets && ledger->record.bps == bps)
+  if (ledger->record.packets == tree->packets && ledger->record.bps == bps && ledger->record.red_pps == red_pps &&
+      ledger->record.unpaid_pps == unpaid_pps)
     return;
   copse_ledger_begin(&change, session->id, tree->id, ledger->record.root, ledger);
   change.record.bps = bps;
+  change.record.red_pps = red_pps;
+  change.record.unpaid_pps = unpaid_pps;
   change.record.packets = tree->packets;
   change.record.bytes = tree->bytes;
   copse_ledger_commit(control, &change);
@@ -193,12 +204,13 @@ walk_session(struct copse_control *control, struct copse_session *session, uint6
   for (size_t i = 0; i < session->plan.tree_count; i++) {
     const struct copse_planned_tree *planned = &session->plan.trees[i];
     struct copse_shadow_tree *tree = copse_shadow_tree(&control->nodes.shadow, planned->id);
+    struct copse_tree_counters counters;
 
     if (planned->status != COPSE_TREE_OK || tree == NULL || strcmp(planned->root, control->config->pop) != 0)
       continue;
-    watch_activity(control, tree, now_ms);
+    watch_activity(control, tree, &counters, now_ms);
     renew(control, session, planned, tree);
-    publish(control, session, tree, now_ms);
+    publish(control, session, tree, &counters, now_ms);
     idle_out(control, session, tree, now_ms);
     return; /* one tree of a session is rooted here, and the plan may have changed under us */
   }

@@ -174,7 +174,8 @@ answer_join(struct copse_control *control, const struct copse_session *session, 
   answer->body =
     json_pack("{s:s, s:I, s:s, s:s, s:i, s:s, s:i, s:I}", "member", id, "label", (json_int_t)record->label, "key", key,
               "block_address", control->config->block_address, "block_port", (int)control->config->block_port,
-              "area_key", area_key, "permission_s", 60, "sync_ms", (json_int_t)control->config->sync_ms);
+              "area_key", area_key, "permission_s", (int)copse_dataplane_hello(control->dataplane)->permission_s,
+              "sync_ms", (json_int_t)control->config->sync_ms);
 }
 
 static void

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const prefixes[] = {"/pops/",  "/links/",  "/reserved/", "/measured/",
-                                       "/stamp/", "/egress/", "/accounts/", "/sessions/"};
+static const char *const prefixes[] = {"/pops/",   "/links/",    "/reserved/", "/measured/", "/stamp/",
+                                       "/egress/", "/accounts/", "/stats/",    "/sessions/"};
 
 void *
 copse_entry(struct copse_set *set, const char *name, size_t bytes) {
@@ -72,6 +72,29 @@ apply_egress(struct copse_model *model, const char *name, const json_t *value, u
   egress->revision = revision;
   if (!copse_egress_read(value, &egress->record))
     free(copse_set_remove(&model->egress, name));
+  return 0;
+}
+
+static void
+stats_free(void *object) {
+  struct copse_pop_stats *stats = object;
+
+  copse_stats_record_free(&stats->record);
+  free(stats);
+}
+
+static int
+apply_stats(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
+  struct copse_pop_stats *stats = copse_entry(&model->stats, name, sizeof(*stats));
+
+  if (stats == NULL)
+    return -ENOMEM;
+  if (revision < stats->revision)
+    return 0;
+  stats->revision = revision;
+  copse_stats_record_free(&stats->record);
+  if (!copse_stats_read(value, &stats->record))
+    stats_free(copse_set_remove(&model->stats, name));
   return 0;
 }
 
@@ -201,6 +224,8 @@ apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t 
     return apply_egress(model, name, value, revision);
   if ((name = below(key, "/accounts/", COPSE_ACCOUNT_BYTES - 1)) != NULL)
     return apply_account(model, name, value, revision);
+  if ((name = below(key, "/stats/", COPSE_NAME_BYTES - 1)) != NULL)
+    return apply_stats(model, name, value, revision);
   return 0;
 }
 
@@ -226,7 +251,8 @@ copse_model_apply(struct copse_model *model, const char *key, const char *value,
     if (json == NULL)
       copse_log(COPSE_LOG_WARNING, "the store's %s cannot be read: %s", key, error.text);
   }
-  model->changed = true;
+  if (strncmp(key, "/stats/", 7) != 0) /* nothing is decided by them */
+    model->changed = true;
   const char *session = below(key, "/sessions/", SIZE_MAX - 1);
   result = session != NULL ? copse_model_apply_session(model, session, value, json, revision)
                            : apply_value(model, key, json, revision);
@@ -264,6 +290,7 @@ copse_model_free(struct copse_model *model) {
   copse_set_free(&model->links, link_free);
   copse_set_free(&model->egress, free);
   copse_set_free(&model->accounts, free);
+  copse_set_free(&model->stats, stats_free);
   copse_set_free(&model->sessions, copse_model_session_free);
   *model = (struct copse_model){.changed = true};
 }

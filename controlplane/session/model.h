@@ -40,6 +40,12 @@ struct copse_link {
   json_t *reserved;           /* {"S/P": bps} or null: what trees of session S rooted at P hold */
 };
 
+struct copse_pop_stats {
+  char name[COPSE_NAME_BYTES];
+  uint64_t revision;
+  struct copse_stats_record record;
+};
+
 /* What a member's PoP knows of it and no store holds: after a restart the next sync brings it again. */
 struct copse_member_local {
   uint64_t seen_ms;    /* last sync */
@@ -47,7 +53,7 @@ struct copse_member_local {
   uint64_t ordered_ms; /* last time it asked for orders and could have had some */
   uint64_t touched_ms; /* its orders were kept alive in the store */
   uint64_t rated_ms;   /* start of the interval rates are measured over */
-  uint64_t rated_cdn, rated_direct;
+  uint64_t rated_cdn, rated_direct, rated_in, rated_out;
   uint64_t *wanted; /* bitmap of blocks it misses, null: unknown */
   uint32_t wanted_blocks;
   uint32_t dirty_first, dirty_end; /* words the dataplane has not been told; equal: none */
@@ -119,8 +125,9 @@ struct copse_session {
 
 struct copse_model {
   struct copse_set pops, links, egress, accounts, sessions;
-  bool changed;     /* since the user last cleared it */
-  uint32_t fan_out; /* next hops a tree may have at a PoP, as our own dataplane has it; 0: not known */
+  struct copse_set stats; /* struct copse_pop_stats */
+  bool changed;           /* since the user last cleared it, but for stats */
+  uint32_t fan_out;       /* next hops a tree may have at a PoP, as our own dataplane has it; 0: not known */
 };
 
 /* One change of the store; values that are no records count as absent. Changes older than what is known are ignored, so

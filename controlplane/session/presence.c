@@ -77,13 +77,18 @@ put_links(struct copse_control *control) {
 
   for (size_t i = 0; i < topology->arc_count && result == 0; i++) {
     const struct copse_arc *arc = &topology->arcs[i];
-    struct copse_link_record record = {.bandwidth_bps = arc->bandwidth_bps, .delay_ms = topology->delays_ms[i]};
+    struct copse_link_record record = {.configured_bps = arc->bandwidth_bps, .delay_ms = topology->delays_ms[i]};
     const struct copse_link *link;
 
     snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
     snprintf(key, sizeof(key), "/links/%s/%s", topology->names[arc->from], topology->names[arc->to]);
     link = copse_set_find(&control->model.links, key + strlen("/links/"));
-    if (link == NULL || link->record.bandwidth_bps != record.bandwidth_bps || link->record.delay_ms != record.delay_ms)
+    if (link != NULL && link->record.overridden) { /* what an operator has set outlives our restarts */
+      record.overridden = true;
+      record.bandwidth_bps = link->record.bandwidth_bps;
+    }
+    if (link == NULL || link->record.configured_bps != record.configured_bps ||
+        link->record.delay_ms != record.delay_ms)
       result = put_json(control, key, copse_link_write(&record));
   }
   for (size_t i = control->model.links.count; i-- > 0 && result == 0;) {

@@ -29,6 +29,13 @@ copse_json_number(const json_t *object, const char *name, uint64_t *out) {
   return true;
 }
 
+uint64_t
+copse_json_number_or(const json_t *object, const char *name, uint64_t otherwise) {
+  uint64_t number;
+
+  return copse_json_number(object, name, &number) ? number : otherwise;
+}
+
 bool
 copse_json_text(const json_t *object, const char *name, char *out, size_t size) {
   const json_t *value = json_object_get(object, name);
@@ -119,14 +126,21 @@ copse_pop_write(const struct copse_pop_record *pop) {
 bool
 copse_link_read(const json_t *json, struct copse_link_record *out) {
   out->delay_ms = json_number_value(json_object_get(json, "delay_ms"));
-  return copse_json_number(json, "bandwidth_bps", &out->bandwidth_bps) &&
+  out->overridden = copse_json_number(json, "budget_bps", &out->bandwidth_bps);
+  if (!out->overridden)
+    copse_json_number(json, "bandwidth_bps", &out->bandwidth_bps);
+  return copse_json_number(json, "bandwidth_bps", &out->configured_bps) &&
          copse_json_text(json, "by", out->by, sizeof(out->by));
 }
 
 json_t *
 copse_link_write(const struct copse_link_record *link) {
-  return json_pack("{s:I, s:f, s:s}", "bandwidth_bps", (json_int_t)link->bandwidth_bps, "delay_ms", link->delay_ms,
-                   "by", link->by);
+  json_t *json = json_pack("{s:I, s:f, s:s}", "bandwidth_bps", (json_int_t)link->configured_bps, "delay_ms",
+                           link->delay_ms, "by", link->by);
+
+  if (link->overridden)
+    json_object_set_new(json, "budget_bps", json_integer((json_int_t)link->bandwidth_bps));
+  return json;
 }
 
 const char *
@@ -204,6 +218,9 @@ copse_member_write(const struct copse_member_record *member) {
 bool
 copse_progress_read(const json_t *json, struct copse_progress *out) {
   out->done = json_is_true(json_object_get(json, "done"));
+  out->unproven = json_is_true(json_object_get(json, "unproven"));
+  out->in_bps = copse_json_number_or(json, "in_bps", 0);
+  out->out_bps = copse_json_number_or(json, "out_bps", 0);
   return copse_json_number(json, "have", &out->have) && copse_json_number(json, "cdn_bytes", &out->cdn_bytes) &&
          copse_json_number(json, "direct_bytes", &out->direct_bytes) &&
          copse_json_number(json, "sent_bytes", &out->sent_bytes) && copse_json_number(json, "cdn_bps", &out->cdn_bps) &&
@@ -212,10 +229,12 @@ copse_progress_read(const json_t *json, struct copse_progress *out) {
 
 json_t *
 copse_progress_write(const struct copse_progress *progress) {
-  return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I}", "have", (json_int_t)progress->have, "done", progress->done,
-                   "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes", (json_int_t)progress->direct_bytes,
-                   "sent_bytes", (json_int_t)progress->sent_bytes, "cdn_bps", (json_int_t)progress->cdn_bps,
-                   "direct_bps", (json_int_t)progress->direct_bps);
+  return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "have", (json_int_t)progress->have, "done",
+                   progress->done, "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes",
+                   (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes, "cdn_bps",
+                   (json_int_t)progress->cdn_bps, "direct_bps", (json_int_t)progress->direct_bps, "in_bps",
+                   (json_int_t)progress->in_bps, "out_bps", (json_int_t)progress->out_bps, "unproven",
+                   progress->unproven);
 }
 
 bool

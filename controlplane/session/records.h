@@ -23,7 +23,9 @@ struct copse_pop_record {
 };
 
 struct copse_link_record {
-  uint64_t bandwidth_bps;
+  uint64_t bandwidth_bps; /* the budget for peers' traffic: an operator's if there is one, else the configuration's */
+  uint64_t configured_bps;
+  bool overridden; /* by an operator */
   double delay_ms;
   char by[COPSE_NAME_BYTES]; /* the PoP whose configuration has it */
 };
@@ -38,6 +40,26 @@ struct copse_measured_record {
 /* Key of the STAMP session from one PoP to another. */
 struct copse_stamp_record {
   uint8_t key[COPSE_KEY_BYTES]; /* zeros: unauthenticated mode */
+};
+
+/* One of a PoP's links. Rates of packets are smoothed over some seconds, the same way at both ends. */
+struct copse_link_stats {
+  char to[COPSE_NAME_BYTES];
+  uint64_t packets, bytes, drops; /* sent and dropped in all */
+  uint64_t bps, drops_pps;        /* over the last second */
+  uint64_t sent_pps;
+  uint64_t received_pps; /* from there */
+};
+
+/* Counted by a PoP's dataplane since it began; rates are over the second that ended at `at_s`. */
+struct copse_stats_record {
+  uint64_t at_s; /* of the calendar: all PoPs look at the beginning of a second */
+  uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+  uint64_t rx_bps, tx_bps;
+  uint64_t drops_pps; /* but for copies that nobody missed */
+  uint64_t packet_drops[COPSE_PACKET_DROP_COUNT], copy_drops[COPSE_COPY_DROP_COUNT];
+  struct copse_link_stats *links;
+  size_t link_count;
 };
 
 /* A PoP's egress budget. */
@@ -62,6 +84,9 @@ struct copse_progress {
   bool done;
   uint64_t cdn_bytes, direct_bytes, sent_bytes;
   uint64_t cdn_bps, direct_bps; /* over the last moments */
+  /* Layer 3, over the same time, as its PoP's dataplane has counted: from it, and to it. */
+  uint64_t in_bps, out_bps;
+  bool unproven; /* its PoP's dataplane has no proof of its address */
 };
 
 struct copse_tree_edge {
@@ -119,6 +144,7 @@ struct copse_tree_record {
   struct copse_grant grants[COPSE_GRANTS_MAX];
   size_t grant_count;
   uint64_t bps, packets, bytes; /* measured at the root */
+  uint64_t red_pps, unpaid_pps; /* dropped at the root above the peak rate, and for lack of allowance */
 };
 
 /* "up", "degraded" or "down". */
@@ -147,6 +173,12 @@ json_t *copse_plan_write(const struct copse_plan_record *plan);
 void copse_plan_record_free(struct copse_plan_record *plan);
 bool copse_label_read(const json_t *json, struct copse_label_record *out);
 json_t *copse_label_write(const struct copse_label_record *label);
+bool copse_stats_read(const json_t *json, struct copse_stats_record *out);
+json_t *copse_stats_write(const struct copse_stats_record *record);
+void copse_stats_record_free(struct copse_stats_record *record);
+/* {"name": count} of those that are not 0. */
+json_t *copse_packet_drops_json(const struct copse_stats_record *record);
+json_t *copse_copy_drops_json(const struct copse_stats_record *record);
 bool copse_area_read(const json_t *json, struct copse_area_record *out);
 json_t *copse_area_write(const struct copse_area_record *area);
 bool copse_tree_record_read(const json_t *json, struct copse_tree_record *out);
@@ -157,6 +189,7 @@ void copse_copy(char *out, size_t size, const char *text);
 
 /* Pieces of records, also of requests. */
 bool copse_json_number(const json_t *object, const char *name, uint64_t *out); /* whole, integer or float, >= 0 */
+uint64_t copse_json_number_or(const json_t *object, const char *name, uint64_t otherwise);
 bool copse_json_text(const json_t *object, const char *name, char *out, size_t size);
 bool copse_json_hex(const json_t *object, const char *name, void *out, size_t bytes);
 void copse_hex(const void *bytes, size_t count, char *out); /* 2 * count digits and a null */

@@ -35,6 +35,14 @@ copse_set_find(const struct copse_set *set, const char *name) {
   return found ? set->items[place] : NULL;
 }
 
+size_t
+copse_set_after(const struct copse_set *set, const char *name) {
+  bool found;
+  size_t place = place_of(set, name, &found);
+
+  return found ? place + 1 : place;
+}
+
 int
 copse_set_add(struct copse_set *set, void *object) {
   bool found;

@@ -12,6 +12,8 @@ struct copse_set {
 
 /* Null when there is none. */
 void *copse_set_find(const struct copse_set *set, const char *name);
+/* Index of the first object whose name comes after this one, whether there is one of this name or not. */
+size_t copse_set_after(const struct copse_set *set, const char *name);
 /* -EEXIST, -ENOMEM. */
 int copse_set_add(struct copse_set *set, void *object);
 /* Adds a new object of zeros that begins with the name, which must fit. Null: there is one already, or no memory. */

@@ -19,7 +19,8 @@ struct copse_shadow_tree {
   uint64_t leaving_ms; /* since when no plan wants it; 0: one does */
   uint64_t packets;    /* at the root: last count seen, and when it last moved */
   uint64_t bytes, active_ms;
-  uint64_t published_ms, published_bytes;
+  uint64_t published_ms, published_bytes, published_red, published_unpaid;
+  uint64_t sampled_packets; /* stats.c */
 };
 
 struct copse_shadow_member {
@@ -35,6 +36,8 @@ struct copse_shadow_link {
   char name[COPSE_NAME_BYTES];
   struct copse_api_link set;
   bool wanted;
+  struct copse_link_counters sampled; /* stats.c */
+  double sent_pps, received_pps;      /* smoothed */
 };
 
 struct copse_shadow {

@@ -45,6 +45,13 @@ struct copse_nodes {
   size_t next_refused;
 };
 
+/* Our dataplane's counters as they were told last, see stats.c. */
+struct copse_sampler {
+  uint64_t at_s; /* 0: what the counters were is not known */
+  struct copse_worker_counters workers;
+  bool idle; /* nothing has moved since */
+};
+
 struct copse_control {
   const struct copse_control_config *config;
   struct event_base *base;
@@ -58,6 +65,7 @@ struct copse_control {
   uint64_t walked_ms; /* last time the slow things were looked at */
   uint64_t retired_ms;
   uint64_t swept_ms;
+  struct copse_sampler sampler;
   char api[COPSE_URL_BYTES];
   struct copse_endpoint endpoint; /* of our dataplane */
   struct copse_dataplane *dataplane;
@@ -118,6 +126,9 @@ bool copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64
 void copse_desire_walk(struct copse_control *control, uint64_t now_ms);
 /* labels.c: writes to the store what the dataplane has confirmed. */
 void copse_labels_walk(struct copse_control *control);
+
+/* stats.c: what our dataplane counts, once a second of the calendar. */
+void copse_stats_walk(struct copse_control *control, uint64_t wall_ms);
 
 /* credit.c: allowances of trees rooted here. The walk leases and settles in the store, the push queues operations. */
 void copse_credit_walk(struct copse_control *control, uint64_t now_ms);

@@ -71,26 +71,53 @@ read_progress(const json_t *body, const struct copse_session *session, struct co
          read_optional(body, "sent_bytes", &progress->sent_bytes, answer) && check_sent(body, answer);
 }
 
-/* Bits per second since the last measurement, once enough time has passed. */
-static void
-measure(struct copse_member *member, struct copse_progress *progress, uint64_t now_ms) {
-  struct copse_member_local *local = &member->local;
-  uint64_t passed_ms = now_ms - local->rated_ms;
+/* Bits per second since `*before`, which becomes `now`; 0 when there was no before, or another life. */
+static uint64_t
+rate(uint64_t *before, uint64_t now, uint64_t passed_ms) {
+  uint64_t grown = passed_ms == 0 || now < *before ? 0 : now - *before;
 
-  progress->cdn_bps = member->progress.cdn_bps;
-  progress->direct_bps = member->progress.direct_bps;
+  *before = now;
+  return grown == 0 ? 0 : grown * 8000 / passed_ms;
+}
+
+/* The member as our dataplane has it; null when it has not, or cannot be asked. */
+static const struct copse_shadow_member *
+member_here(const struct copse_control *control, const struct copse_member *member) {
+  return copse_dataplane_counters(control->dataplane) == NULL || control->nodes.state < COPSE_NODES_READY
+           ? NULL
+           : copse_shadow_member(&control->nodes.shadow, member->id);
+}
+
+/* Rates since the last measurement, once enough time has passed: what it says itself, and what our dataplane counts. */
+static void
+measure(const struct copse_control *control, struct copse_member *member, struct copse_progress *progress,
+        uint64_t now_ms) {
+  const struct copse_shadow_member *here = member_here(control, member);
+  struct copse_member_local *local = &member->local;
+  uint64_t passed_ms = local->rated_ms == 0 ? 0 : now_ms - local->rated_ms;
+  struct copse_member_counters counters = {0};
+
   if (local->rated_ms != 0 && passed_ms < RATE_MS)
     return;
-  if (local->rated_ms != 0) {
-    progress->cdn_bps =
-      progress->cdn_bytes > local->rated_cdn ? (progress->cdn_bytes - local->rated_cdn) * 8000 / passed_ms : 0;
-    progress->direct_bps = progress->direct_bytes > local->rated_direct
-                             ? (progress->direct_bytes - local->rated_direct) * 8000 / passed_ms
-                             : 0;
-  }
+  if (here != NULL)
+    copse_counters_member(copse_dataplane_counters(control->dataplane), here->set.slot, &counters);
+  progress->cdn_bps = rate(&local->rated_cdn, progress->cdn_bytes, passed_ms);
+  progress->direct_bps = rate(&local->rated_direct, progress->direct_bytes, passed_ms);
+  progress->in_bps = rate(&local->rated_in, counters.rx_bytes, passed_ms);
+  progress->out_bps = rate(&local->rated_out, counters.tx_bytes, passed_ms);
   local->rated_ms = now_ms;
-  local->rated_cdn = progress->cdn_bytes;
-  local->rated_direct = progress->direct_bytes;
+}
+
+/* The dataplane may send to it: it has proven its address in this life of the dataplane. */
+static bool
+is_permitted(const struct copse_control *control, const struct copse_member *member) {
+  const struct copse_shadow_member *here = member_here(control, member);
+  struct copse_member_state state;
+
+  if (here == NULL)
+    return false;
+  copse_counters_member_state(copse_dataplane_counters(control->dataplane), here->set.slot, &state);
+  return state.id == member->number && state.permission_until != 0;
 }
 
 static void
@@ -182,19 +209,6 @@ peers_json(const struct copse_control *control, const struct copse_session *sess
   return peers;
 }
 
-/* The dataplane may send to it: it has proven its address in this life of the dataplane. */
-static bool
-is_permitted(const struct copse_control *control, const struct copse_member *member) {
-  const struct copse_shadow_member *here = copse_shadow_member(&control->nodes.shadow, member->id);
-  const struct copse_counters *counters = copse_dataplane_counters(control->dataplane);
-  struct copse_member_state state;
-
-  if (here == NULL || counters == NULL || control->nodes.state < COPSE_NODES_READY)
-    return false;
-  copse_counters_member_state(counters, here->set.slot, &state);
-  return state.id == member->number && state.permission_until != 0;
-}
-
 static const char *
 mode_of(const struct copse_session *session) {
   for (size_t i = 0; i < session->plan.tree_count && !session->finished; i++)
@@ -224,7 +238,8 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
     return;
   }
   member->local.seen_ms = now_ms;
-  measure(member, &progress, now_ms);
+  measure(control, member, &progress, now_ms);
+  progress.unproven = !is_permitted(control, member);
   write_progress(control, session, member, &progress, now_ms);
   send = copse_orders_sync(control, session, member, body, now_ms);
   session = copse_model_session(&control->model, session_id); /* the model has been refreshed */

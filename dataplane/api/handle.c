@@ -58,6 +58,7 @@ handle_hello(struct copse_api_connection *connection, const struct copse_api_hea
     .generation = shm->generation,
     .shm_bytes = shm->bytes,
     .limits = shm->limits,
+    .permission_s = connection->server->permission_s,
   };
   int fd;
 

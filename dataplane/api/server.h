@@ -25,6 +25,7 @@ struct copse_api_server_config {
   const char *path;
   struct copse_table *table;
   unsigned patience_ms;
+  uint32_t permission_s;          /* told in HELLO */
   void (*applied)(void *context); /* called after every batch that changed the table, may be null */
   void *context;
 };

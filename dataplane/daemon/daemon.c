@@ -258,13 +258,15 @@ start_control(struct copse_daemon *daemon, struct copse_error *error) {
     return -ENOMEM;
   copse_report_init(&daemon->report, copse_table_shm(daemon->table), copse_log);
   daemon->watchdog_ns = copse_watchdog_us() * 1000;
-  daemon->api = copse_api_server_create(&(struct copse_api_server_config){.base = daemon->base,
-                                                                          .path = daemon->config->api_socket,
-                                                                          .table = daemon->table,
-                                                                          .patience_ms = COPSE_API_PATIENCE_MS,
-                                                                          .applied = on_batch,
-                                                                          .context = daemon},
-                                        error);
+  daemon->api =
+    copse_api_server_create(&(struct copse_api_server_config){.base = daemon->base,
+                                                              .path = daemon->config->api_socket,
+                                                              .table = daemon->table,
+                                                              .patience_ms = COPSE_API_PATIENCE_MS,
+                                                              .permission_s = (uint32_t)daemon->config->permission_s,
+                                                              .applied = on_batch,
+                                                              .context = daemon},
+                            error);
   return daemon->api ? 0 : -EIO;
 }
 

@@ -19,7 +19,7 @@ struct fake_connection {
 };
 
 static const struct copse_api_limits limits = {
-  .labels = 256, .trees = FAKE_TREES, .members = FAKE_MEMBERS, .links = FAKE_LINKS, .fan_out = FAKE_HOPS, .workers = 1};
+  .labels = 4096, .trees = FAKE_TREES, .members = FAKE_MEMBERS, .links = FAKE_LINKS, .fan_out = FAKE_HOPS, .workers = 1};
 
 static void
 make_counters(struct fake_dataplane *fake) {
@@ -65,6 +65,16 @@ fake_worker_counters(struct fake_dataplane *fake) {
 struct copse_link_counters *
 fake_link_counters(struct fake_dataplane *fake, uint32_t slot) {
   return (struct copse_link_counters *)((uint8_t *)fake->shm + fake->shm->link_offset) + slot;
+}
+
+struct copse_member_counters *
+fake_member_counters(struct fake_dataplane *fake, uint32_t slot) {
+  return (struct copse_member_counters *)((uint8_t *)fake->shm + fake->shm->member_offset) + slot;
+}
+
+struct copse_member_state *
+fake_member_state(struct fake_dataplane *fake, uint32_t slot) {
+  return (struct copse_member_state *)((uint8_t *)fake->shm + fake->shm->member_state_offset) + slot;
 }
 
 struct fake_tree *
@@ -339,7 +349,7 @@ handle(struct fake_connection *connection, const struct copse_api_header *reques
 
   if (request->type == COPSE_API_HELLO) {
     struct copse_api_hello hello = {
-      .instance = fake->instance, .generation = fake->generation, .shm_bytes = fake->shm->bytes, .limits = limits};
+      .instance = fake->instance, .generation = fake->generation, .shm_bytes = fake->shm->bytes, .limits = limits, .permission_s = 60};
 
     reply(connection, request, &hello, sizeof(hello), NULL, 0, fake->shm_fd);
   } else if (request->type == COPSE_API_BATCH) {

@@ -8,9 +8,9 @@
 #include <event2/event.h>
 
 #define FAKE_TREES 64
-#define FAKE_MEMBERS 64
+#define FAKE_MEMBERS 2048
 #define FAKE_LINKS 16
-#define FAKE_HOPS 32
+#define FAKE_HOPS 2048
 
 struct fake_tree {
   struct copse_api_tree set; /* id 0: free */
@@ -62,5 +62,7 @@ struct copse_tree_counters *fake_tree_counters(struct fake_dataplane *fake, uint
 struct copse_tree_state *fake_tree_state(struct fake_dataplane *fake, uint32_t slot);
 struct copse_worker_counters *fake_worker_counters(struct fake_dataplane *fake);
 struct copse_link_counters *fake_link_counters(struct fake_dataplane *fake, uint32_t slot);
+struct copse_member_counters *fake_member_counters(struct fake_dataplane *fake, uint32_t slot);
+struct copse_member_state *fake_member_state(struct fake_dataplane *fake, uint32_t slot);
 
 #endif

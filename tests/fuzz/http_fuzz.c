@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests without sockets: "METHOD PATH\nCALLER\nAFTER\nBODY" through router, bodies and handlers over a store in
- * memory. CALLER o, a, b: the tokens of an operator, alice and bob; anything else is the header itself. */
+/* Requests without sockets: "METHOD PATH\nCALLER\nNAME=VALUE&…\nBODY" through router, bodies and handlers over a store
+ * in memory. CALLER o, a, b: the tokens of an operator, alice and bob; anything else is the header itself. A NAME is
+ * that of a query argument, or if-match, key, last-event-id, stream for the headers. */
 #include "../http/fake_control.h"
 #include "http/call.h"
 #include <copse/manifest.h>
@@ -68,7 +69,7 @@ begin(void) {
   put_account("alice", "a");
   put_account("bob", "b");
   put("/pops/N1", "{\"address\":\"192.0.2.1\",\"port\":7117,\"api\":\"https://192.0.2.1:7118\"}");
-  put("/links/N1/N2", "{\"bandwidth_bps\":1000000,\"delay_ms\":1.5}");
+  put("/links/N1/N2", "{\"bandwidth_bps\":1000000,\"delay_ms\":1.5,\"by\":\"N1\"}");
   put("/reserved/N1/N2", "{\"s/1\":1000}");
   sodium_bin2hex(root, sizeof(root), (const uint8_t *)"leafleafleafleafleafleafleafleaf", COPSE_HASH_BYTES);
   snprintf(session, sizeof(session),
@@ -108,7 +109,7 @@ check_reply(const struct copse_call *call) {
   json_t *json = text != NULL ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
   must(status >= 200 && status <= 503 && (status < 300 || status >= 400));
-  must((json != NULL) == (status != 204 && call->reply.bytes == NULL));
+  must((json != NULL) == (status != 204 && call->reply.bytes == NULL && !call->reply.stream));
   if (status >= 400) {
     must(strcmp(content_type, "application/problem+json") == 0);
     must(json_integer_value(json_object_get(json, "status")) == status);
@@ -120,14 +121,58 @@ check_reply(const struct copse_call *call) {
 }
 
 static void
-run(const char *method, const char *path, const char *caller, const char *after, const char *body, size_t length) {
+take_word(const char *name, const char *value, struct copse_request *request) {
+  const char **headers[] = {&request->if_match, &request->idempotency_key, &request->last_event_id};
+  static const char *const names[] = {"if-match", "key", "last-event-id"};
+
+  for (size_t i = 0; i < COPSE_ARGUMENT_COUNT; i++) {
+    if (strcmp(name, copse_argument_names[i]) == 0) {
+      request->arguments[i] = value;
+      return;
+    }
+  }
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    if (strcmp(name, names[i]) == 0) {
+      *headers[i] = value;
+      return;
+    }
+  }
+  if (strcmp(name, "stream") == 0)
+    request->stream = true;
+  else if (name[0] != '\0')
+    request->unknown = name;
+}
+
+/* NAME=VALUE&NAME=VALUE… */
+static void
+take_words(char *words, struct copse_request *request) {
+  char *word, *name;
+
+  while ((word = strsep(&words, "&")) != NULL) {
+    name = strsep(&word, "=");
+    take_word(name, word != NULL ? word : "", request);
+  }
+}
+
+/* No header can be broken out of. */
+static void
+check_header(void *context, const char *name, const char *value) {
+  (void)context;
+  must(strcmp(name, "Link") != 0 || strpbrk(value, "\r\n") == NULL);
+}
+
+static void
+run(const char *method, const char *path, const char *caller, char *words, const char *body, size_t length) {
   uint64_t alice = revision_of("/accounts/alice"), session = revision_of("/sessions/" SESSION);
-  struct copse_call call = {.after = after[0] != '\0' ? after : NULL};
+  struct copse_request request = {.method = method, .path = path, .body_length = length};
+  struct copse_call call = {.waited = false};
   bool known = strlen(caller) == 1 && strchr("oab", caller[0]) != NULL;
   char authorization[] = "Bearer x";
 
   authorization[sizeof(authorization) - 2] = caller[0];
-  if (copse_call_admit(&call, &api, method, path, known ? authorization : caller, length)) {
+  request.authorization = known ? authorization : caller;
+  take_words(words, &request);
+  if (copse_call_admit(&call, &api, &request)) {
     copse_call_run(&call, body, length);
     call.waited = true;
     if (call.reply.answer.status == 0)
@@ -136,6 +181,7 @@ run(const char *method, const char *path, const char *caller, const char *after,
     must(call.reply.answer.status >= 400);
   }
   check_reply(&call);
+  copse_call_headers(&call, check_header, NULL);
   /* Nobody is let in without a token, nobody but operators touches accounts, and bob touches nothing of alice's. */
   must(known || call.reply.answer.status >= 400 || strcmp(path, "/healthz") == 0 ||
        strncasecmp(caller, "bearer ", 7) == 0);
@@ -147,7 +193,7 @@ run(const char *method, const char *path, const char *caller, const char *after,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static unsigned runs;
-  char *text = malloc(size + 1), *at = text, *method, *path, *caller, *after;
+  char *text = malloc(size + 1), *at = text, *method, *path, *caller, *words;
 
   must(text != NULL && sodium_init() >= 0);
   if (runs++ % RUNS_PER_STORE == 0)
@@ -156,9 +202,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   text[size] = '\0';
   path = next_line(&at);
   caller = next_line(&at);
-  after = next_line(&at);
+  words = next_line(&at);
   method = strsep(&path, " ");
-  run(method, path != NULL ? path : "", caller, after, at, size - (size_t)(at - text));
+  run(method, path != NULL ? path : "", caller, words, at, size - (size_t)(at - text));
   must(copse_store_poll(control.store, runs) >= 0);
   free(text);
   return 0;

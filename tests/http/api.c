@@ -84,7 +84,18 @@ Test(api, tokens_and_roles, .init = set_up_accounts, .fini = tear_down) {
     {"POST", "/v1/accounts", true},
     {"GET", "/v1/accounts/alice", false},
     {"POST", "/v1/accounts/alice/credit", true},
-    {"GET", "/v1/topology", true},
+    {"GET", "/v1/accounts", true},
+    {"GET", "/v1/accounts/alice/ledger", false},
+    {"GET", "/v1/pops", true},
+    {"GET", "/v1/links", true},
+    {"GET", "/v1/links/N1/N2", true},
+    {"PUT", "/v1/links/N1/N2/budget", true},
+    {"DELETE", "/v1/links/N1/N2/budget", true},
+    {"GET", "/v1/drops", true},
+    {"GET", "/v1/trees", true},
+    {"GET", "/v1/peers", true},
+    {"GET", "/v1/why/" MEMBER, true},
+    {"GET", "/v1/sessions/" SESSION "/members", false},
     {"GET", "/v1/events", true},
     {"POST", "/v1/sessions", false},
     {"GET", "/v1/sessions", true},
@@ -147,9 +158,9 @@ Test(api, unknown_paths_and_methods, .init = set_up, .fini = tear_down) {
   reply = ask(&server, "PATCH", "/v1/sessions/" SESSION, operator, NULL);
   expect_problem(reply, 405, NULL, "GET, DELETE");
   cr_expect(strstr(reply->headers, "Allow: GET, DELETE\r\n") != NULL, "%s", reply->headers);
-  reply = ask(&server, "GET", "/v1/accounts", operator, NULL);
-  expect_problem(reply, 405, NULL, "POST");
-  cr_expect(strstr(reply->headers, "Allow: POST\r\n") != NULL, "%s", reply->headers);
+  reply = ask(&server, "PUT", "/v1/accounts", operator, NULL);
+  expect_problem(reply, 405, NULL, "GET, POST");
+  cr_expect(strstr(reply->headers, "Allow: GET, POST\r\n") != NULL, "%s", reply->headers);
   tear_down();
 }
 
@@ -270,29 +281,56 @@ Test(api, account_fields, .init = set_up_accounts, .fini = tear_down) {
   tear_down();
 }
 
-Test(api, topology, .init = set_up, .fini = tear_down) {
-  const struct reply *reply;
-  json_t *pops, *links;
+/* Lists and views are answered by the control plane, which is told which, from where, how many. */
+Test(api, views, .init = set_up_accounts, .fini = tear_down) {
+  static const struct {
+    const char *path, *view, *name;
+  } views[] = {
+    {"/v1/pops", "pops", ""},
+    {"/v1/links", "links", ""},
+    {"/v1/links/N1/N2", "link", "N1/N2"},
+    {"/v1/drops", "drops", ""},
+    {"/v1/trees", "trees", ""},
+    {"/v1/peers", "peers", ""},
+    {"/v1/why/" MEMBER, "why", MEMBER},
+    {"/v1/accounts", "accounts", ""},
+    {"/v1/accounts/alice/ledger", "ledger", "alice"},
+    {"/v1/sessions", "sessions", ""},
+    {"/v1/sessions/" SESSION, "session", SESSION},
+    {"/v1/sessions/" SESSION "/trees", "session_trees", SESSION},
+    {"/v1/sessions/" SESSION "/members", "session_members", SESSION},
+  };
 
-  cr_expect(eq(str, ask(&server, "GET", "/v1/topology", operator, NULL)->body, "{\"pops\":[],\"links\":[]}"));
-  put("/pops/N1", "{\"address\":\"198.18.1.1\",\"port\":7117,\"api\":\"https://198.18.1.1:7118\"}");
-  put("/links/N1/N2", "{\"bandwidth_bps\":100000000,\"delay_ms\":2.5}");
-  put("/links/N2/N1", "{\"bandwidth_bps\":50000000,\"delay_ms\":2.5}");
-  put("/reserved/N1/N2", "{\"a/1\":20000000,\"b/1\":5000000}");
-  reply = ask(&server, "GET", "/v1/topology", operator, NULL);
-  cr_assert(eq(long, reply->status, 200));
-  pops = json_object_get(reply->json, "pops");
-  links = json_object_get(reply->json, "links");
-  cr_assert(eq(sz, json_array_size(pops), 2));
-  cr_assert(eq(sz, json_array_size(links), 2));
-  cr_expect(json_object_get(json_array_get(pops, 0), "alive") == json_true());
-  cr_expect(eq(long, number_at(json_array_get(pops, 0), "port"), 7117));
-  cr_expect(eq(str, (char *)json_string_value(json_object_get(json_array_get(pops, 1), "name")), "N2"));
-  cr_expect(json_object_get(json_array_get(pops, 1), "alive") == json_false());
-  cr_expect(eq(long, number_at(json_array_get(links, 0), "bandwidth_bps"), 100000000));
-  cr_expect(eq(long, number_at(json_array_get(links, 0), "reserved_bps"), 25000000));
-  cr_expect(eq(long, number_at(json_array_get(links, 1), "reserved_bps"), 0));
-  cr_expect(json_real_value(json_object_get(json_array_get(links, 0), "delay_ms")) == 2.5);
+  for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+    const struct reply *reply = ask(&server, "GET", views[i].path, operator, NULL);
+
+    cr_assert(eq(long, reply->status, 200), "%s: %s", views[i].path, reply->body);
+    cr_expect(eq(str, (char *)text_at(reply, "call"), (char *)views[i].view));
+    cr_expect(eq(str, (char *)text_at(reply, "session"), (char *)views[i].name));
+    cr_expect(strstr(reply->headers, "ETag: \"7\"\r\n") != NULL, "%s", reply->headers);
+  }
+  expect_problem(ask(&server, "GET", "/v1/accounts/alice/ledger", bob, NULL), 403, NULL, "not your account");
+  expect_problem(ask(&server, "GET", "/v1/links/N1/", operator, NULL), 404, NULL, "no such path");
+  expect_problem(ask(&server, "GET", "/v1/links/N1/12345678901234567890123456789012", operator, NULL), 404, NULL,
+                 "no such path");
+  tear_down();
+}
+
+Test(api, pages, .init = set_up, .fini = tear_down) {
+  const struct reply *reply = ask(&server, "GET", "/v1/pops?limit=3&cursor=N1%2Fx%20y", operator, NULL);
+
+  cr_expect(eq(long, number_at(reply->json, "limit"), 3));
+  cr_expect(eq(str, (char *)text_at(reply, "after"), "N1/x y"));
+  cr_expect(strstr(reply->headers, "Link: </v1/pops?limit=3&cursor=a%20b%2F%C3%A9>; rel=\"next\"\r\n") != NULL, "%s",
+            reply->headers);
+  cr_expect(eq(long, number_at(ask(&server, "GET", "/v1/pops", operator, NULL)->json, "limit"), 100));
+  cr_expect(eq(long, number_at(ask(&server, "GET", "/v1/pops?limit=1000", operator, NULL)->json, "limit"), 1000));
+  expect_problem(ask(&server, "GET", "/v1/pops?limit=1001", operator, NULL), 400, "limit", "from 1 to 1000");
+  expect_problem(ask(&server, "GET", "/v1/pops?limit=0", operator, NULL), 400, "limit", "from 1 to 1000");
+  expect_problem(ask(&server, "GET", "/v1/pops?limit=-1", operator, NULL), 400, "limit", "from 1 to 1000");
+  expect_problem(ask(&server, "GET", "/v1/pops?limit", operator, NULL), 400, "limit", "from 1 to 1000");
+  expect_problem(ask(&server, "GET", "/v1/pops?after=3", operator, NULL), 400, "after", "takes no such argument");
+  expect_problem(ask(&server, "GET", "/v1/pops?limti=3", operator, NULL), 400, NULL, "\"limti\"");
   tear_down();
 }
 
@@ -312,34 +350,47 @@ Test(api, manifest_fields, .init = set_up_accounts, .fini = tear_down) {
   tear_down();
 }
 
+/* The text of a record, valid until the next call. */
+static const char *
+get(const char *key) {
+  static char text[1024];
+  struct copse_store *store = server_store(&server);
+  struct copse_value value;
+
+  cr_assert(eq(int, copse_store_get(store, key, &value), 0), "%s", key);
+  snprintf(text, sizeof(text), "%s", value.value);
+  copse_value_free(&value);
+  copse_store_close(store);
+  return text;
+}
+
 Test(api, session_life, .init = set_up_accounts, .fini = tear_down) {
   const struct reply *reply = ask(&server, "POST", "/v1/sessions", alice, MANIFEST);
   char session[33], path[96], key[96];
-  json_t *entry;
 
   cr_assert(eq(long, reply->status, 201));
   cr_assert(eq(sz, strlen(text_at(reply, "session")), 32));
   strcpy(session, text_at(reply, "session"));
-  snprintf(key, sizeof(key), "/sessions/%s/owner", session);
-  put(key, "\"N1\"");
-  snprintf(key, sizeof(key), "/sessions/%s/members/" MEMBER, session);
-  put(key, "{\"pop\":\"N1\"}");
-  reply = ask(&server, "GET", "/v1/sessions", operator, NULL);
-  cr_assert(eq(sz, json_array_size(json_object_get(reply->json, "sessions")), 1), "%s", reply->body);
-  entry = json_array_get(json_object_get(reply->json, "sessions"), 0);
-  cr_expect(eq(str, (char *)json_string_value(json_object_get(entry, "session")), session));
-  cr_expect(eq(str, (char *)json_string_value(json_object_get(entry, "creator")), "alice"));
-  cr_expect(eq(str, (char *)json_string_value(json_object_get(entry, "state")), "open"));
-  cr_expect(eq(str, (char *)json_string_value(json_object_get(entry, "owner")), "N1"));
-  cr_expect(eq(long, number_at(entry, "size"), 50000000));
+  snprintf(key, sizeof(key), "/sessions/%s", session);
+  cr_expect(eq(str, (char *)get(key), "{\"manifest\":" MANIFEST ",\"creator\":\"alice\",\"state\":\"open\"}"));
   snprintf(path, sizeof(path), "/v1/sessions/%s", session);
   expect_problem(ask(&server, "DELETE", path, bob, NULL), 403, NULL, "creator");
   reply = ask(&server, "DELETE", path, alice, NULL);
   cr_expect(eq(long, reply->status, 204));
   cr_expect(eq(sz, reply->length, 0));
   cr_expect(eq(long, ask(&server, "DELETE", path, alice, NULL)->status, 204));
-  cr_expect(strstr(ask(&server, "GET", "/v1/sessions", operator, NULL)->body, "\"state\":\"finished\"") != NULL);
+  cr_expect(strstr(get(key), "\"state\":\"finished\"") != NULL);
   expect_problem(ask(&server, "DELETE", "/v1/sessions/" MISSING, alice, NULL), 404, NULL, "no such session");
+  tear_down();
+}
+
+/* What has ended by itself may be opened again by who joins, what was deleted may not. */
+Test(api, deleting_a_completed_session, .init = set_up_accounts, .fini = tear_down) {
+  put("/sessions/" SESSION,
+      "{\"manifest\":" MANIFEST ",\"creator\":\"alice\",\"state\":\"finished\",\"completed\":true,\"ended_s\":5}");
+  cr_expect(eq(long, ask(&server, "DELETE", "/v1/sessions/" SESSION, alice, NULL)->status, 204));
+  cr_expect(eq(str, (char *)get("/sessions/" SESSION),
+               "{\"manifest\":" MANIFEST ",\"creator\":\"alice\",\"state\":\"finished\",\"ended_s\":5}"));
   tear_down();
 }
 
@@ -372,9 +423,7 @@ Test(api, members_and_trees, .init = set_up_accounts, .fini = tear_down) {
   cr_expect(eq(str, reply->body,
                "{\"call\":\"sync\",\"session\":\"" SESSION "\",\"member\":\"" MEMBER
                "\",\"account\":\"bob\",\"role\":1,\"body\":{\"have\":1}}"));
-  cr_expect(eq(str, (char *)text_at(ask(&server, "GET", "/v1/sessions/" SESSION, alice, NULL), "call"), "view"));
-  cr_expect(
-    eq(str, (char *)text_at(ask(&server, "GET", "/v1/sessions/" SESSION "/trees", alice, NULL), "call"), "trees"));
+  cr_expect(eq(str, (char *)text_at(ask(&server, "GET", "/v1/sessions/" SESSION, alice, NULL), "call"), "session"));
   cr_expect(eq(long, ask(&server, "DELETE", "/v1/sessions/" SESSION "/members/" MEMBER, alice, NULL)->status, 204));
   expect_problem(ask(&server, "POST", "/v1/sessions/" SESSION "/members", alice, "{\"uplink_bps\":\"x\"}"), 400,
                  "uplink_bps", "uplink_bps: must be a positive number");

@@ -58,17 +58,37 @@ copse_member_leave(struct copse_control *control, const struct copse_caller *cal
   }
 }
 
-void
-copse_session_view(struct copse_control *control, const char *session, struct copse_answer *answer) {
-  (void)control;
-  echo(answer, 200, "view", NULL, session, NULL, NULL);
+/* What a view was asked for. A list says that there is more. */
+static void
+echo_view(const char *view, const struct copse_query *query, struct copse_answer *answer) {
+  echo(answer, 200, view, NULL, query->name, NULL, NULL);
+  if (answer->status != 200)
+    return;
+  answer->revision = 7;
+  json_object_set_new(answer->body, "after", json_string(query->after));
+  json_object_set_new(answer->body, "limit", json_integer((json_int_t)query->limit));
+  json_object_set_new(answer->body, "next", json_string("a b/\303\251"));
 }
 
-void
-copse_session_trees(struct copse_control *control, const char *session, struct copse_answer *answer) {
-  (void)control;
-  echo(answer, 200, "trees", NULL, session, NULL, NULL);
-}
+#define VIEW(name)                                                                                                     \
+  void copse_view_##name(struct copse_control *control, const struct copse_query *query,                               \
+                         struct copse_answer *answer) {                                                                \
+    (void)control;                                                                                                     \
+    echo_view(#name, query, answer);                                                                                   \
+  }
+VIEW(session)
+VIEW(session_trees)
+VIEW(session_members)
+VIEW(sessions)
+VIEW(trees)
+VIEW(peers)
+VIEW(pops)
+VIEW(links)
+VIEW(link)
+VIEW(drops)
+VIEW(accounts)
+VIEW(ledger)
+VIEW(why)
 
 struct copse_store *
 copse_control_store(struct copse_control *control) {

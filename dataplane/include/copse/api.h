@@ -51,6 +51,8 @@ struct copse_api_hello {
   uint64_t generation; /* of the table, counts applied batches */
   uint64_t shm_bytes;  /* size of the counters' mapping */
   struct copse_api_limits limits;
+  uint32_t permission_s; /* how long a proven address may receive */
+  uint32_t reserved;
 };
 
 struct copse_api_batch {
