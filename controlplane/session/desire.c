@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What our dataplane's table should hold, and the operations that bring it there: links, members without a tree to send
  * on, trees whose children are installed, then members again with their tree, then what has to go. */
+#include "plan.h"
 #include "state.h"
 #include <copse/log.h>
 #include <stdio.h>
@@ -16,6 +17,9 @@ struct walk {
   struct copse_nodes *nodes;
   struct copse_shadow *shadow;
   uint64_t now_ms;
+  struct copse_api_hop *hops; /* of the tree at hand */
+  bool *unwanted;             /* by hop, see shadow.h */
+  uint32_t *behind;           /* by edge, see copse_tree_branches */
 };
 
 static bool
@@ -127,7 +131,9 @@ walk_members(struct walk *walk) {
 /* Hops of a tree here: its children, then all members of the session here. False while a child is not installed. */
 static bool
 gather_hops(const struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
-            struct copse_api_hop *hops, uint32_t *count) {
+            uint32_t *count) {
+  struct copse_api_hop *hops = walk->hops;
+
   *count = 0;
   for (size_t i = 0; i < planned->edge_count; i++) {
     char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
@@ -141,6 +147,7 @@ gather_hops(const struct walk *walk, const struct copse_session *session, const 
     link = copse_shadow_link(walk->shadow, planned->edges[i].to);
     if (child == NULL || link == NULL || *count == walk->shadow->limits.fan_out)
       return false;
+    walk->unwanted[*count] = walk->behind[i] == 0;
     hops[(*count)++] =
       (struct copse_api_hop){.kind = COPSE_HOP_LINK, .slot = link->set.slot, .label = child->record.label};
   }
@@ -183,7 +190,8 @@ describe_tree(const struct walk *walk, const struct copse_session *session, cons
   if (parent == NULL) {
     want->committed_bps = bounded_rate(planned->min_bps < planned->rate_bps ? planned->min_bps : planned->rate_bps);
     want->peak_bps = bounded_rate(planned->rate_bps);
-    want->charged_edges = (uint32_t)planned->edge_count;
+    for (size_t i = 0; i < planned->edge_count; i++)
+      want->charged_edges += is_here(walk, planned->edges[i].from) ? walk->behind[i] : 0;
   } else {
     want->upstream = pop != NULL ? pop->record.endpoint : have->set.upstream;
   }
@@ -212,9 +220,16 @@ place_tree(const struct walk *walk, struct copse_api_tree *want, bool is_root) {
   return want->slot != COPSE_SLOTS_NONE;
 }
 
+/* In the batch that changes what the root charges: a subtree that wants nothing gets nothing and costs nothing. */
 static void
-walk_tree(struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
-          struct copse_api_hop *hops) {
+tell_children(struct walk *walk, const struct copse_session *session, const struct copse_shadow_tree *tree) {
+  for (uint32_t i = 0; i < tree->set.hops && tree->hops[i].kind == COPSE_HOP_LINK; i++)
+    if (tree->unwanted[i] != walk->unwanted[i])
+      copse_nodes_branch(walk->nodes, tree->set.slot, i, copse_session_blocks(session), !walk->unwanted[i]);
+}
+
+static void
+walk_tree(struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned) {
   bool is_root = is_here(walk, planned->root);
   struct copse_shadow_tree *have = copse_shadow_tree(walk->shadow, planned->id);
   struct copse_api_tree want;
@@ -225,8 +240,10 @@ walk_tree(struct walk *walk, const struct copse_session *session, const struct c
     have->planned = true;
     have->leaving_ms = 0;
   }
-  if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms) ||
-      !describe_tree(walk, session, planned, &want) || !gather_hops(walk, session, planned, hops, &want.hops))
+  if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms))
+    return;
+  if (copse_tree_branches(session, planned, walk->behind) < 0 || !describe_tree(walk, session, planned, &want) ||
+      !gather_hops(walk, session, planned, &want.hops))
     return;
   if (have != NULL && !is_root)
     want.label = have->set.label;
@@ -239,31 +256,53 @@ walk_tree(struct walk *walk, const struct copse_session *session, const struct c
   else if (!place_tree(walk, &want, is_root))
     return;
   if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0 ||
-      memcmp(have->hops, hops, want.hops * sizeof(*hops)) != 0)
-    copse_nodes_tree(walk->nodes, &want, hops);
+      memcmp(have->hops, walk->hops, want.hops * sizeof(*walk->hops)) != 0)
+    copse_nodes_tree(walk->nodes, &want, walk->hops);
   have = copse_shadow_tree(walk->shadow, planned->id);
-  if (have != NULL)
-    have->planned = true;
+  if (have == NULL)
+    return;
+  have->planned = true;
+  tell_children(walk, session, have);
+}
+
+static size_t
+most_edges(const struct copse_model *model) {
+  size_t most = 0;
+
+  for (size_t i = 0; i < model->sessions.count; i++) {
+    const struct copse_session *session = model->sessions.items[i];
+
+    for (size_t j = 0; j < session->plan.tree_count; j++)
+      if (session->plan.trees[j].edge_count > most)
+        most = session->plan.trees[j].edge_count;
+  }
+  return most;
 }
 
 static void
 walk_trees(struct walk *walk) {
   const struct copse_model *model = &walk->control->model;
-  struct copse_api_hop *hops = calloc((size_t)walk->shadow->limits.fan_out + 1, sizeof(*hops));
+  size_t fan_out = (size_t)walk->shadow->limits.fan_out + 1;
 
+  walk->hops = calloc(fan_out, sizeof(*walk->hops));
+  walk->unwanted = calloc(fan_out, sizeof(*walk->unwanted));
+  walk->behind = calloc(most_edges(model) + 1, sizeof(*walk->behind));
   for (size_t i = 0; i < walk->shadow->trees.count; i++) {
     struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
 
     tree->planned = tree->removing = false;
   }
-  for (size_t i = 0; i < model->sessions.count && hops != NULL; i++) {
+  for (size_t i = 0; i < model->sessions.count; i++) {
     const struct copse_session *session = model->sessions.items[i];
 
     for (size_t j = 0; j < session->plan.tree_count; j++)
-      if (session->plan.trees[j].status == COPSE_TREE_OK)
-        walk_tree(walk, session, &session->plan.trees[j], hops);
+      if (session->plan.trees[j].status == COPSE_TREE_OK && walk->hops != NULL && walk->unwanted != NULL &&
+          walk->behind != NULL)
+        walk_tree(walk, session, &session->plan.trees[j]);
   }
-  free(hops);
+  free(walk->hops);
+  free(walk->unwanted);
+  free(walk->behind);
 }
 
 /* The session that knows a tree which no plan has any more, and its record here. */

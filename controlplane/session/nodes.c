@@ -55,6 +55,24 @@ copse_nodes_allowance(struct copse_nodes *nodes, uint32_t slot, uint64_t total_b
 }
 
 void
+copse_nodes_branch(struct copse_nodes *nodes, uint32_t slot, uint32_t hop, uint32_t blocks, bool wanted) {
+  struct copse_api_interest interest = {.kind = COPSE_HOP_LINK, .slot = slot, .hop = hop};
+  size_t start = nodes->operations.length;
+  uint64_t *none = NULL;
+
+  if (!wanted) {
+    interest.blocks = blocks;
+    interest.words = (blocks + 63) / 64;
+    none = calloc(interest.words, sizeof(*none));
+    if (none == NULL)
+      return; /* the next walk tries again */
+  }
+  copse_operations_interest(&nodes->operations, &interest, none);
+  reflect(nodes, start);
+  free(none);
+}
+
+void
 copse_nodes_remove(struct copse_nodes *nodes, enum copse_api_operation_kind kind, uint32_t slot) {
   size_t start = nodes->operations.length;
 

@@ -65,13 +65,14 @@ active_here(const struct copse_control *control, const struct copse_session *ses
   return count == 0 ? 1 : count;
 }
 
-/* The tree members here may send on now: in the plan, and whole. */
+/* The tree members here may send on now: in the plan, whole, and with a dataplane that takes what they send. */
 static const struct copse_planned_tree *
 open_tree(const struct copse_control *control, const struct copse_session *session) {
   const struct copse_planned_tree *planned = copse_session_rooted(session, control->config->pop);
   char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
 
-  if (session->finished || planned == NULL || planned->status != COPSE_TREE_OK)
+  if (session->finished || planned == NULL || planned->status != COPSE_TREE_OK ||
+      !copse_dataplane_connected(control->dataplane))
     return NULL;
   snprintf(name, sizeof(name), "%s/%s", planned->id, control->config->pop);
   return copse_set_find(&session->installed, name) == NULL ? NULL : planned;

@@ -51,6 +51,9 @@ int copse_plan_commit_make(const struct copse_model *model, const struct copse_s
                            struct copse_plan_commit *commit);
 void copse_plan_commit_free(struct copse_plan_commit *commit);
 
+/* For every edge of a tree the number of edges from there on, itself included; 0 when nobody behind it misses anything.
+ * -ENOMEM. */
+int copse_tree_branches(const struct copse_session *session, const struct copse_planned_tree *tree, uint32_t *behind);
 /* An area has members in the session, and a control plane that lives. */
 bool copse_area_alive(const struct copse_model *model, const struct copse_session *session, const char *pop);
 /* The credit an area can still spend, bytes. */

@@ -30,6 +30,7 @@ tree_free(void *object) {
   struct copse_shadow_tree *tree = object;
 
   free(tree->hops);
+  free(tree->unwanted);
   free(tree);
 }
 
@@ -145,25 +146,55 @@ apply_member(struct copse_shadow *shadow, const struct copse_api_member *set) {
   return 0;
 }
 
+/* As in the dataplane, what a subtree wants stays with its link. */
+static void
+keep_unwanted(const struct copse_shadow_tree *tree, const struct copse_api_hop *hops, uint32_t count, bool *unwanted) {
+  for (uint32_t i = 0; i < count && hops[i].kind == COPSE_HOP_LINK; i++)
+    for (uint32_t j = 0; j < tree->set.hops && tree->hops[j].kind == COPSE_HOP_LINK; j++)
+      if (hops[i].slot == tree->hops[j].slot)
+        unwanted[i] = tree->unwanted[j];
+}
+
 static int
 apply_tree(struct copse_shadow *shadow, const struct copse_api_tree *set) {
   struct copse_api_hop *hops = calloc((size_t)set->hops + 1, sizeof(*hops));
+  bool *unwanted = calloc((size_t)set->hops + 1, sizeof(*unwanted));
   struct copse_shadow_tree *tree;
   char name[17];
 
-  if (hops == NULL)
+  if (hops == NULL || unwanted == NULL) {
+    free(hops);
+    free(unwanted);
     return -ENOMEM;
+  }
   name_of_id(set->id, name);
   tree = slot_entry(&shadow->trees, &shadow->tree_slots, (void **)shadow->tree_at, set->slot, name, sizeof(*tree));
   if (tree == NULL) {
     free(hops);
+    free(unwanted);
     return -EBADMSG;
   }
   copse_shadow_label_mark(shadow, set->label);
   memcpy(hops, set + 1, set->hops * sizeof(*hops));
+  keep_unwanted(tree, hops, set->hops, unwanted);
   free(tree->hops);
+  free(tree->unwanted);
   tree->hops = hops;
+  tree->unwanted = unwanted;
   tree->set = *set;
+  return 0;
+}
+
+/* Of a child: only bitmaps in which nothing is wanted are ever sent. Members' are sent again whole. */
+static int
+apply_interest(struct copse_shadow *shadow, const struct copse_api_interest *interest) {
+  struct copse_shadow_tree *tree = interest->slot < shadow->limits.trees ? shadow->tree_at[interest->slot] : NULL;
+
+  if (interest->kind != COPSE_HOP_LINK)
+    return 0;
+  if (tree == NULL || interest->hop >= tree->set.hops)
+    return -EBADMSG;
+  tree->unwanted[interest->hop] = interest->blocks > 0;
   return 0;
 }
 
@@ -221,7 +252,9 @@ copse_shadow_apply(struct copse_shadow *shadow, uint16_t kind, const void *recor
       return -EBADMSG;
     shadow->tree_at[allowance->slot]->allowance_bytes = allowance->total_bytes;
     return 0;
+  case COPSE_API_INTEREST:
+    return apply_interest(shadow, record);
   default:
-    return 0; /* bitmaps of interest are sent again whole */
+    return 0;
   }
 }

@@ -13,6 +13,7 @@ struct copse_shadow_tree {
   char id[17];
   struct copse_api_tree set;
   struct copse_api_hop *hops;
+  bool *unwanted; /* by hop: the child has been told that its subtree wants nothing */
   uint64_t allowance_bytes;
   bool planned;        /* wanted by a plan, seen in the last walk over the sessions */
   bool removing;       /* goes with this batch */

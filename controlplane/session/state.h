@@ -120,6 +120,8 @@ void copse_nodes_member(struct copse_nodes *nodes, const struct copse_api_member
 void copse_nodes_tree(struct copse_nodes *nodes, const struct copse_api_tree *tree, const struct copse_api_hop *hops);
 void copse_nodes_allowance(struct copse_nodes *nodes, uint32_t slot, uint64_t total_bytes);
 void copse_nodes_remove(struct copse_nodes *nodes, enum copse_api_operation_kind kind, uint32_t slot);
+/* What the subtree of a child wants of so many blocks: all, or none. */
+void copse_nodes_branch(struct copse_nodes *nodes, uint32_t slot, uint32_t hop, uint32_t blocks, bool wanted);
 bool copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64_t now_ms);
 
 /* desire.c: queues what makes the shadow what the model wants. */

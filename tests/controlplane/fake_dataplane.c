@@ -155,6 +155,18 @@ label_taken(const struct fake_dataplane *fake, uint32_t label, uint64_t id) {
   return copse_label_slot(label) >= limits.labels;
 }
 
+/* What a subtree wants stays with its link; a new tree's wants everything. */
+static void
+keep_unwanted(struct fake_tree *tree, const struct copse_api_tree *set, const struct copse_api_hop *hops) {
+  bool unwanted[FAKE_HOPS] = {false};
+
+  for (uint32_t i = 0; i < set->hops; i++)
+    for (uint32_t j = 0; tree->set.id == set->id && j < tree->set.hops; j++)
+      if (hops[i].kind == COPSE_HOP_LINK && tree->hops[j].kind == COPSE_HOP_LINK && hops[i].slot == tree->hops[j].slot)
+        unwanted[i] = tree->unwanted[j];
+  memcpy(tree->unwanted, unwanted, sizeof(unwanted));
+}
+
 static int
 set_tree(struct fake_dataplane *fake, const struct copse_api_tree *set) {
   const struct copse_api_hop *hops = (const void *)(set + 1);
@@ -182,6 +194,7 @@ set_tree(struct fake_dataplane *fake, const struct copse_api_tree *set) {
     *fake_tree_counters(fake, set->slot) = (struct copse_tree_counters){0};
     tree->allowance_bytes = 0;
   }
+  keep_unwanted(tree, set, hops);
   tree->set = *set;
   memcpy(tree->hops, hops, set->hops * sizeof(*hops));
   return 0;
@@ -233,10 +246,30 @@ remove_slot(struct fake_dataplane *fake, uint16_t kind, uint32_t slot) {
 }
 
 static int
+set_interest(struct fake_dataplane *fake, const struct copse_api_interest *interest) {
+  const uint64_t *words = (const void *)(interest + 1);
+  bool wanted = interest->blocks == 0;
+
+  for (uint32_t i = 0; i < interest->words; i++)
+    wanted |= words[i] != 0;
+  if (interest->kind == COPSE_HOP_MEMBER) {
+    if (interest->slot >= FAKE_MEMBERS || fake->members[interest->slot].id == 0)
+      return refuse(fake, -ENOENT, "interest: no member");
+    fake->interest_words[interest->slot] = interest->words;
+    return 0;
+  }
+  if (interest->slot >= FAKE_TREES || fake->trees[interest->slot].set.id == 0 ||
+      interest->hop >= fake->trees[interest->slot].set.hops ||
+      fake->trees[interest->slot].hops[interest->hop].kind != COPSE_HOP_LINK)
+    return refuse(fake, -ENOENT, "interest: no child");
+  fake->trees[interest->slot].unwanted[interest->hop] = !wanted;
+  return 0;
+}
+
+static int
 apply(void *context, uint16_t kind, const void *record, size_t length) {
   struct fake_dataplane *fake = context;
   const struct copse_api_allowance *allowance = record;
-  const struct copse_api_interest *interest = record;
   const struct copse_api_link *link = record;
 
   (void)length;
@@ -258,10 +291,7 @@ apply(void *context, uint16_t kind, const void *record, size_t length) {
     fake_tree_state(fake, allowance->slot)->allowance_bytes = allowance->total_bytes;
     return 0;
   case COPSE_API_INTEREST:
-    if (interest->slot >= FAKE_MEMBERS || fake->members[interest->slot].id == 0)
-      return refuse(fake, -ENOENT, "interest: no member");
-    fake->interest_words[interest->slot] = interest->words;
-    return 0;
+    return set_interest(fake, record);
   default:
     return remove_slot(fake, kind, ((const struct copse_api_slot *)record)->slot);
   }
@@ -312,6 +342,13 @@ dump(const struct fake_dataplane *fake, struct copse_operations *operations) {
       continue;
     copse_operations_tree(operations, &fake->trees[i].set, fake->trees[i].hops);
     copse_operations_allowance(operations, (uint32_t)i, fake->trees[i].allowance_bytes);
+    for (uint32_t j = 0; j < fake->trees[i].set.hops; j++) {
+      struct copse_api_interest nothing = {
+        .kind = COPSE_HOP_LINK, .slot = (uint32_t)i, .hop = j, .blocks = 64, .words = 1};
+
+      if (fake->trees[i].unwanted[j])
+        copse_operations_interest(operations, &nothing, (const uint64_t[]){0});
+    }
   }
   for (size_t i = 0; i < FAKE_MEMBERS; i++)
     if (fake->members[i].id != 0 && fake->members[i].send_tree != COPSE_SLOT_NONE)

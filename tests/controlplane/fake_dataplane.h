@@ -15,6 +15,7 @@
 struct fake_tree {
   struct copse_api_tree set; /* id 0: free */
   struct copse_api_hop hops[FAKE_HOPS];
+  bool unwanted[FAKE_HOPS]; /* the subtree behind the hop wants nothing */
   uint64_t allowance_bytes;
 };
 

@@ -87,6 +87,25 @@ check_edge(const struct copse_planned_tree *tree, const struct copse_tree_edge *
   cr_expect_eq(memcmp(parent->set.tree_key, child->set.tree_key, COPSE_KEY_BYTES), 0);
 }
 
+/* Edges behind children of the root whose subtrees want something. */
+static size_t
+carrying_edges(const struct fake_tree *root, const struct copse_planned_tree *tree) {
+  size_t count = 0;
+
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    size_t top = i;
+
+    for (size_t j = i; j-- > 0;)
+      if (strcmp(tree->edges[j].to, tree->edges[top].from) == 0)
+        top = j;
+    const struct copse_api_link *link = fake_link_find(cluster.pops[pop_of(tree->root)].dataplane, tree->edges[top].to);
+
+    for (uint32_t j = 0; j < root->set.hops; j++)
+      count += root->hops[j].kind == COPSE_HOP_LINK && root->hops[j].slot == link->slot && !root->unwanted[j];
+  }
+  return count;
+}
+
 static void
 check_plan(const struct copse_session *session) {
   for (size_t i = 0; i < session->plan.tree_count; i++) {
@@ -95,7 +114,7 @@ check_plan(const struct copse_session *session) {
 
     cr_expect_eq(root->set.label, COPSE_LABEL_NONE);
     cr_expect_eq(root->set.peak_bps, tree->rate_bps);
-    cr_expect_eq(root->set.charged_edges, tree->edge_count);
+    cr_expect_eq(root->set.charged_edges, carrying_edges(root, tree));
     for (size_t j = 0; j < tree->edge_count; j++) {
       check_edge(tree, &tree->edges[j]);
       cr_expect_eq(tree_at(pop_of(tree->edges[j].to), tree->id)->set.peak_bps, 0, "metered at the root alone");
@@ -364,7 +383,10 @@ carry(uint64_t bytes) {
 
   if (tree == NULL || tree->status != COPSE_TREE_OK)
     return 0;
-  return fake_tree_carry(cluster.pops[0].dataplane, strtoull(tree->id, NULL, 16), bytes) * tree->edge_count;
+  uint64_t id = strtoull(tree->id, NULL, 16);
+  const struct fake_tree *fake = fake_tree_find(cluster.pops[0].dataplane, id);
+
+  return fake == NULL ? 0 : fake_tree_carry(cluster.pops[0].dataplane, id, bytes) * fake->set.charged_edges;
 }
 
 static bool is_over(struct cluster *c, const char *session);
@@ -500,6 +522,78 @@ Test(session, an_idle_tree_goes_and_comes_back) {
   json_decref(cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL));
   cluster_run(&cluster, 500);
   cr_expect_eq(copse_session_rooted(cluster_session(&cluster, S), "N1")->status, COPSE_TREE_OK);
+}
+
+/* The child of a PoP in the tree of N1, and whether its subtree has been told to want nothing; -1: no such child. */
+static int
+is_unwanted(size_t pop, const char *child) {
+  const struct fake_tree *tree = tree_at(pop, copse_session_rooted(cluster_session(&cluster, S), "N1")->id);
+  const struct copse_api_link *link = fake_link_find(cluster.pops[pop].dataplane, child);
+
+  for (uint32_t i = 0; i < tree->set.hops; i++)
+    if (tree->hops[i].kind == COPSE_HOP_LINK && tree->hops[i].slot == link->slot)
+      return tree->unwanted[i];
+  return -1;
+}
+
+static bool
+nothing_for_n3(struct cluster *c, const char *child) {
+  (void)c;
+  return is_unwanted(0, child) == 1;
+}
+
+static bool
+something_for_n3(struct cluster *c, const char *child) {
+  (void)c;
+  return is_unwanted(0, child) == 0;
+}
+
+Test(session, subtrees_that_want_nothing_get_nothing_and_cost_nothing) {
+  char *late;
+
+  start_three("finish_ms = 60000; max_depth = 1;", 10 * GB);
+  cr_expect_eq(is_unwanted(0, "N2"), 1, "a seed alone");
+  cr_expect_eq(is_unwanted(0, "N3"), 0);
+  cr_expect_eq(tree_at(0, copse_session_rooted(cluster_session(&cluster, S), "N1")->id)->set.charged_edges, 1);
+  json_decref(cluster_sync(&cluster, 2, S, "alice", leecher, "{\"have\":1000,\"done\":true}", NULL));
+  cr_expect(cluster_until(&cluster, nothing_for_n3, "N3", 5000));
+  cr_expect_eq(tree_at(0, copse_session_rooted(cluster_session(&cluster, S), "N1")->id)->set.charged_edges, 0);
+  cluster_pop_stop(&cluster, 0);
+  cluster_run(&cluster, 50);
+  cluster_pop_start(&cluster, 0);
+  late = cluster_join(&cluster, 2, S, "alice", 4, false, NULL);
+  cr_expect(cluster_until(&cluster, something_for_n3, "N3", 5000), "somebody wants again");
+  cr_expect_eq(is_unwanted(0, "N2"), 1, "known from the table after a restart");
+  free(late);
+}
+
+static bool
+has_orders(struct cluster *c, const char *member) {
+  (void)c;
+  return order_count(1, member) > 0;
+}
+
+Test(session, orders_of_a_seed_behind_a_dead_dataplane_are_given_back) {
+  json_int_t first = -1, count = 0, again = -1, again_count = 0;
+  json_t *answer;
+
+  start_three("gather_ms = 0;", 100 * GB);
+  answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
+  first_order(answer, &first, &count);
+  json_decref(answer);
+  cr_assert_gt(count, 0);
+  fake_dataplane_disconnect(cluster.pops[0].dataplane);
+  event_del(cluster.pops[0].dataplane->acceptable);
+  cluster_run(&cluster, 50);
+  answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
+  cr_expect_eq(json_array_size(json_object_get(json_object_get(answer, "send"), "orders")), 0);
+  json_decref(answer);
+  cluster_run(&cluster, 50);
+  cr_expect(cluster_until(&cluster, has_orders, other_seed, 2000));
+  answer = cluster_sync(&cluster, 1, S, "alice", other_seed, "{\"have\":1000,\"want\":true}", NULL);
+  first_order(answer, &again, &again_count);
+  json_decref(answer);
+  cr_expect_eq(again, first, "the other seed sends them");
 }
 
 static bool
