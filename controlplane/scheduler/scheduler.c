@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler.h"
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define BLOCK_BITS (16384ULL * 8)
+#define AHEAD 12 /* times the silence: clocks of PoPs differ by less, unless one was set back */
 
 struct copse_scheduler *
 copse_scheduler_create(uint32_t blocks) {
@@ -139,7 +141,9 @@ copse_scheduler_expire(struct copse_scheduler *scheduler, uint64_t now_ms, uint6
 
   for (size_t i = scheduler->ordered_count; i-- > 0;) { /* the last entry takes the place of one that goes */
     const struct copse_ordered *entry = &scheduler->ordered[i];
-    if (now_ms < entry->touched_ms || now_ms - entry->touched_ms < silence_ms)
+    bool ahead = now_ms < entry->touched_ms;
+
+    if (ahead ? entry->touched_ms - now_ms < AHEAD * silence_ms : now_ms - entry->touched_ms < silence_ms)
       continue;
     copse_scheduler_leave(scheduler, entry->member);
     expired++;

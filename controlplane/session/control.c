@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TICK_MS 20  /* the store is polled */
+#define TICK_MS 20 /* the store is polled */
+#define TELL_MS 5000
 #define WALK_MS 200 /* things that come by time are looked at */
 
 uint64_t
@@ -33,6 +34,26 @@ copse_json_take(json_t *json) {
   return text;
 }
 
+/* The log has the first of a row, then how many there were every few seconds. */
+static void
+note_written(struct copse_control *control, const char *key, int result, const struct copse_error *error) {
+  uint64_t now_ms = copse_control_now();
+
+  if (result == 0 && control->unwritten > 0) {
+    copse_log(COPSE_LOG_INFO, "the store can be written again, after %llu transactions that failed",
+              (unsigned long long)control->unwritten);
+    control->unwritten = 0;
+  }
+  if (result >= 0 || result == -EAGAIN)
+    return;
+  control->unwritten++;
+  if (control->unwritten > 1 && now_ms - control->unwritten_told_ms < TELL_MS)
+    return;
+  control->unwritten_told_ms = now_ms;
+  copse_log(COPSE_LOG_ERROR, "%s is not written: %s (%llu in a row)", key, error->text,
+            (unsigned long long)control->unwritten);
+}
+
 int
 copse_control_commit(struct copse_control *control, const struct copse_compare *compares, size_t compare_count,
                      const struct copse_change *changes, size_t change_count) {
@@ -40,9 +61,7 @@ copse_control_commit(struct copse_control *control, const struct copse_compare *
   uint64_t revision = 0;
   int result = copse_store_commit(control->store, compares, compare_count, changes, change_count, &revision, &error);
 
-  if (result < 0 && result != -EAGAIN)
-    copse_log(COPSE_LOG_ERROR, "%s and %zu more are not written: %s", change_count > 0 ? changes[0].key : "nothing",
-              change_count > 0 ? change_count - 1 : 0, error.text);
+  note_written(control, change_count > 0 ? changes[0].key : "nothing", result, &error);
   for (size_t i = 0; i < change_count && result == 0; i++)
     copse_model_apply(&control->model, changes[i].key, changes[i].kind == COPSE_CHANGE_PUT ? changes[i].value : NULL,
                       revision);

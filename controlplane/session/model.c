@@ -238,13 +238,48 @@ is_of_model(const char *key) {
   return false;
 }
 
+#define DELETED_MAX 2048
+struct deletion {
+  char key[COPSE_STORE_KEY_MAX + 1];
+  uint64_t revision;
+};
+
+/* The key went at this revision. The last DELETED_MAX keys at least are remembered. */
+static int
+remember_deletion(struct copse_model *model, const char *key, uint64_t revision) {
+  struct deletion *deletion;
+
+  if (model->deleted[0].count >= DELETED_MAX) {
+    copse_set_free(&model->deleted[1], free);
+    model->deleted[1] = model->deleted[0];
+    model->deleted[0] = (struct copse_set){0};
+  }
+  deletion = copse_entry(&model->deleted[0], key, sizeof(*deletion));
+  if (deletion == NULL)
+    return -ENOMEM;
+  if (deletion->revision < revision)
+    deletion->revision = revision;
+  return 0;
+}
+
+static bool
+went_later(const struct copse_model *model, const char *key, uint64_t revision) {
+  for (int i = 0; i < 2; i++) {
+    const struct deletion *deletion = copse_set_find(&model->deleted[i], key);
+
+    if (deletion != NULL && deletion->revision > revision)
+      return true;
+  }
+  return false;
+}
+
 int
 copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision) {
   json_error_t error;
   json_t *json = NULL;
   int result;
 
-  if (!is_of_model(key))
+  if (!is_of_model(key) || strlen(key) > COPSE_STORE_KEY_MAX || went_later(model, key, revision))
     return 0;
   if (value != NULL) {
     json = json_loads(value, JSON_DECODE_ANY, &error);
@@ -257,6 +292,8 @@ copse_model_apply(struct copse_model *model, const char *key, const char *value,
   result = session != NULL ? copse_model_apply_session(model, session, value, json, revision)
                            : apply_value(model, key, json, revision);
   json_decref(json);
+  if (result == 0 && value == NULL)
+    result = remember_deletion(model, key, revision);
   return result;
 }
 
@@ -292,5 +329,7 @@ copse_model_free(struct copse_model *model) {
   copse_set_free(&model->accounts, free);
   copse_set_free(&model->stats, stats_free);
   copse_set_free(&model->sessions, copse_model_session_free);
+  for (int i = 0; i < 2; i++)
+    copse_set_free(&model->deleted[i], free);
   *model = (struct copse_model){.changed = true};
 }

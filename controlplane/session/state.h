@@ -58,9 +58,10 @@ struct copse_control {
   struct event *tick; /* polls the store */
   struct event *soon; /* a walk has something to do */
   struct copse_store *store;
-  int store_status; /* of the last poll, negative errno */
-  bool fell_behind; /* the model misses changes */
-  uint64_t lease;   /* of our presence and of what we own; 0: none */
+  int store_status;                      /* of the last poll, negative errno */
+  uint64_t unwritten, unwritten_told_ms; /* transactions that failed since one was written, and when the log said so */
+  bool fell_behind;                      /* the model misses changes */
+  uint64_t lease;                        /* of our presence and of what we own; 0: none */
   uint64_t renewed_ms;
   uint64_t walked_ms; /* last time the slow things were looked at */
   uint64_t retired_ms;

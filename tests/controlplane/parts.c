@@ -156,6 +156,29 @@ Test(model, older_changes_come_too_late, .fini = clear) {
   cr_expect_not(((struct copse_area_state *)copse_set_find(&session->areas, "N1"))->record.idle);
 }
 
+Test(model, what_is_gone_stays_gone_whatever_comes_late, .fini = clear) {
+  static const char pop[] = "{\"address\":\"198.18.1.1\",\"port\":7117,\"api\":\"x\",\"lease\":3}";
+  char key[32];
+
+  apply("/pops/N1", pop, 5);
+  apply("/pops/N1", NULL, 8);
+  apply("/pops/N1", pop, 7);
+  cr_expect_null(copse_set_find(&model.pops, "N1"), "an older one, late");
+  apply("/pops/N2", NULL, 9);
+  apply("/pops/N2", pop, 4);
+  cr_expect_null(copse_set_find(&model.pops, "N2"), "its end came first");
+  apply("/pops/N1", NULL, 6);
+  apply("/pops/N1", pop, 7);
+  cr_expect_null(copse_set_find(&model.pops, "N1"), "an older end, twice");
+  apply("/pops/N1", pop, 10);
+  cr_expect_not_null(copse_set_find(&model.pops, "N1"), "it is back");
+  for (uint64_t i = 0; i < 10000; i++) {
+    snprintf(key, sizeof(key), "/pops/P%u", (unsigned)i);
+    apply(key, NULL, 100 + i);
+  }
+  cr_expect_leq(model.deleted[0].count + model.deleted[1].count, 4096, "bounded");
+}
+
 Test(model, reservations_outlive_a_link_that_is_taken_away, .fini = clear) {
   apply("/links/N1/N2", "{\"bandwidth_bps\":1000,\"delay_ms\":0,\"by\":\"N1\"}", 1);
   apply("/reserved/N1/N2", "{\"x/y\":500}", 2);

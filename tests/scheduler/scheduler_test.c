@@ -187,6 +187,12 @@ Test(scheduler, who_is_silent_loses_its_orders) {
   cr_expect_str_eq(injected(), "20+1");
 }
 
+Test(scheduler, a_clock_that_was_set_back_keeps_no_order_for_ever) {
+  copse_scheduler_order(scheduler, 1, 10 * 2 * BLOCK_BITS, 20000000, 1000000, ranges, RANGES);
+  cr_expect_eq(copse_scheduler_expire(scheduler, 950000, 5000), 0, "clocks differ");
+  cr_expect_eq(copse_scheduler_expire(scheduler, 10000, 5000), 1);
+}
+
 Test(scheduler, an_order_fits_the_room_for_it) {
   struct copse_range one[1];
 
