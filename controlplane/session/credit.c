@@ -146,7 +146,10 @@ renew(struct copse_control *control, const struct copse_session *session, const 
     if (account != NULL)
       settle |= copse_ledger_lease(&change, account, full - at_hand);
   }
-  if (settle || (at_hand == 0 && change.record.grant_count > 0)) {
+  /* What is left of the last lease carries no block any more, and is not credit that would keep the tree. */
+  settle |= at_hand < COPSE_CREDIT_MIN_BYTES &&
+            charged > change.record.charged_bytes + change.record.lost_bytes - change.record.base_bytes;
+  if (settle) {
     copse_ledger_settle(&change, &control->model, charged);
     commit(control, &change);
   }

@@ -26,6 +26,7 @@ PACKET_DROPS, COPY_DROPS = drop_names()
 SHM = struct.Struct("=4Q6I2Q10Q")
 WORKER = ["applied_generation", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "handshakes", "admitted", "copies_due",
           "copies_sent", "polls", "busy_polls", "busy_cycles", "sleeps"]
+TREE = ["packets", "bytes", "green", "yellow", "copies_due", "copies_sent"]
 LINK = ["packets", "bytes", "drops", "yellow_drops"]
 
 
@@ -71,6 +72,22 @@ class Counters:
         rows = [self.words(self.link_at + w * self.link_stride + slot * padded(len(LINK)), len(LINK))
                 for w in range(self.workers)]
         return dict(zip(LINK, (sum(column) for column in zip(*rows))))
+
+    def charges(self, slots=64):
+        """{tree id: bytes charged} of the trees in the first slots; those that are not charged have 0."""
+        words = self.words(self.tree_state_at, 4 * min(slots, self.trees))
+        return {words[i]: words[i + 1] for i in range(0, len(words), 4) if words[i]}
+
+    def tree_counters(self, slots=64):
+        """{tree id: counters} of the same trees, summed over workers."""
+        names = TREE + [f"drop {name}" for name in COPY_DROPS]
+        out = {}
+        for slot, identity in enumerate(self.words(self.tree_state_at, 4 * min(slots, self.trees))[::4]):
+            rows = [self.words(self.tree_at + w * self.tree_stride + slot * padded(len(names)), len(names))
+                    for w in range(self.workers)]
+            if identity:
+                out[identity] = dict(zip(names, (sum(column) for column in zip(*rows))))
+        return out
 
     def conserved(self):
         """What came in is what was admitted, answered or dropped by name; copies owed are copies sent or dropped."""

@@ -180,7 +180,7 @@ on_event(void *context, const char *key, const char *value, uint64_t revision) {
   struct tap *tap = context;
   struct event event = {(char *)(uintptr_t)key, (char *)(uintptr_t)value, revision};
 
-  if ((unsigned)random() % 100 >= faults[tap->handle].later) {
+  if (key == NULL || (unsigned)random() % 100 >= faults[tap->handle].later) {
     deliver(tap, &event);
     return;
   }

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger from outside: what the store's accounts add up to, and what dataplanes counted in all their lives."""
+
+import json
+import os
+import sqlite3
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
+from counters import Counters  # noqa: E402
+
+SOURCES, PLACES = ("granted", "earned"), ("credit", "leased", "charged", "lost")
+
+
+def books(lab):
+    """Sums over all accounts, by book. Raises when an account or the leases do not add up."""
+    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+        rows = {key: json.loads(value) for key, value in store.execute(
+            "SELECT key, value FROM kv WHERE key LIKE '/accounts/%' OR key LIKE '/sessions/%/trees/%'")}
+    accounts = {key: row for key, row in rows.items() if key.startswith("/accounts/")}
+    for key, row in accounts.items():
+        assert sum(row[f"{b}_bytes"] for b in SOURCES) == sum(row[f"{b}_bytes"] for b in PLACES), (key, row)
+    sums = {book: sum(row[f"{book}_bytes"] for row in accounts.values()) for book in SOURCES + PLACES}
+    grants = sum(grant["bytes"] for key, row in rows.items() if key not in accounts for grant in row["grants"])
+    assert grants == sums["leased"], (grants, sums)
+    return sums
+
+
+class Meter:
+    """Reads what dataplanes charge, every few milliseconds, in every life they have: a mapping outlives its dataplane."""
+
+    def __init__(self, lab):
+        self.lab, self.lives, self.charged, self.trees = lab, {}, {}, {}
+        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.look()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        """Maps the counters of lives that are new; call it after each start of a dataplane."""
+        for name, counters in self.lab.counters().items():
+            with self.lock:
+                self.lives.setdefault((name, counters.instance), counters)
+
+    def sample(self):
+        with self.lock:
+            for (name, instance), counters in self.lives.items():
+                for tree, charged in counters.charges().items():
+                    self.charged[instance, tree] = charged
+                for tree, row in counters.tree_counters().items():
+                    self.trees[name, instance, tree] = row
+
+    def run(self):
+        while not self.stop.wait(0.005):
+            self.sample()
+
+    def total(self):
+        """Bytes charged by all trees in all lives so far."""
+        self.sample()
+        return sum(self.charged.values())
+
+    def close(self):
+        self.stop.set()
+        self.thread.join()
