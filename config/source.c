@@ -14,8 +14,8 @@
 struct scan {
   struct copse_source *source;
   struct copse_error *error;
-  const char *text, *at;
-  size_t file; /* index */
+  const char *text, *copied, *at; /* up to `copied` it is in the source's text */
+  size_t file;                    /* index */
   unsigned line;
   int depth;     /* of includes */
   bool includes; /* are allowed */
@@ -33,7 +33,7 @@ scan_fail(const struct scan *scan, unsigned line, const char *what) {
   return copse_fail(scan->error, -EINVAL, "%s:%u: %s", scan->source->files[scan->file], line, what);
 }
 
-/* Copies the next bytes of the file to the text. */
+/* The next bytes of the file are text as they are. */
 static void
 take(struct scan *scan, size_t bytes) {
   for (size_t i = 0; i < bytes; i++)
@@ -41,8 +41,13 @@ take(struct scan *scan, size_t bytes) {
       scan->line++;
       scan->source->lines++;
     }
-  fwrite(scan->at, 1, bytes, scan->source->stream);
   scan->at += bytes;
+}
+
+static void
+copy_taken(struct scan *scan) {
+  fwrite(scan->copied, 1, (size_t)(scan->at - scan->copied), scan->source->stream);
+  scan->copied = scan->at;
 }
 
 static int
@@ -108,11 +113,12 @@ include(struct scan *scan, const char *path) {
   if (asprintf(&full, "%.*s%.*s", folder, includer, (int)length, path) < 0)
     return no_memory(scan->error);
 
+  copy_taken(scan);
   status = expand_file(scan->source, full, scan->depth + 1, scan->error);
   free(full);
   if (status)
     return status;
-  scan->at = path + length + 1;
+  scan->copied = scan->at = path + length + 1;
   return add_segment(scan);
 }
 
@@ -156,8 +162,10 @@ take_number(struct scan *scan) {
   if (errno == ERANGE || value > INT64_MAX)
     return scan_fail(scan, scan->line, "this integer needs more than 64 bits");
   take(scan, (size_t)(end - scan->at));
-  if (value > INT32_MAX && *end != 'L')
+  if (value > INT32_MAX && *end != 'L') {
+    copy_taken(scan);
     fputc('L', scan->source->stream);
+  }
   return 0;
 }
 
@@ -169,6 +177,15 @@ starts_number(const char *at) {
 static bool
 starts_name(const char *at) {
   return isalpha((unsigned char)*at) || *at == '*';
+}
+
+static size_t
+name_length(const char *at) {
+  size_t length = 0;
+
+  while (isalnum((unsigned char)at[length]) || (at[length] && strchr("-_*", at[length])))
+    length++;
+  return length;
 }
 
 static int
@@ -186,8 +203,7 @@ take_token(struct scan *scan) {
   if (scan->at[0] == '#' || (scan->at[0] == '/' && scan->at[1] == '/'))
     take(scan, strcspn(scan->at, "\n"));
   else if (starts_name(scan->at))
-    while (isalnum((unsigned char)*scan->at) || (*scan->at && strchr("-_*", *scan->at)))
-      take(scan, 1);
+    take(scan, name_length(scan->at));
   else
     take(scan, 1);
   return 0;
@@ -199,6 +215,7 @@ expand(struct scan *scan) {
 
   while (!status && *scan->at)
     status = take_token(scan);
+  copy_taken(scan);
   /* What follows an include starts a line of its own, and libconfig wants a comment's line to end. */
   fputc('\n', scan->source->stream);
   scan->source->lines++;
@@ -233,7 +250,7 @@ expand_file(struct copse_source *source, const char *path, int depth, struct cop
                         .line = 1,
                         .depth = depth,
                         .includes = true};
-    scan.at = scan.text;
+    scan.at = scan.copied = scan.text;
     status = expand(&scan);
   }
   free(text);
@@ -266,7 +283,7 @@ copse_source_read(struct copse_source *source, const char *path, struct copse_er
 
 int
 copse_source_text(struct copse_source *source, const char *name, const char *text, struct copse_error *error) {
-  struct scan scan = {.source = source, .error = error, .text = text, .at = text, .line = 1};
+  struct scan scan = {.source = source, .error = error, .text = text, .copied = text, .at = text, .line = 1};
   int status = begin(source, error);
 
   if (status)

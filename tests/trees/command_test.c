@@ -65,7 +65,8 @@ Test(command, prints_the_plan_as_json) {
     "\"links\": ["
     "{\"from\": \"N1\", \"to\": \"N \\\"2\\\"\", \"bandwidth_bps\": 10000000000, \"reserved_bps\": 7500000000},"
     "{\"from\": \"N \\\"2\\\"\", \"to\": \"N1\", \"bandwidth_bps\": 10000000000, \"reserved_bps\": 0},"
-    "{\"from\": \"N1\", \"to\": \"N3\", \"bandwidth_bps\": 12000000000, \"reserved_bps\": 7500000000}]}";
+    "{\"from\": \"N1\", \"to\": \"N3\", \"bandwidth_bps\": 12000000000, \"reserved_bps\": 7500000000}],"
+    "\"bound\": {\"trees\": 2, \"least_bps\": 0, \"rate_bps\": 6000000000, \"gap\": 1.0, \"by\": \"flow\"}}";
   static const char *const text =
     NETWORK "session = { areas = ( {pop=\"N \\\"2\\\"\"; growth=0.9; uplinks_bps=(10e9);}, {pop=\"N3\"; "
             "uplinks_bps=();}, {pop=\"N1\"; seed=true; growth=1.5; uplinks_bps=(5000000000);} ); };";
@@ -85,7 +86,8 @@ Test(command, prints_the_plan_as_json) {
 
 Test(command, prints_empty_and_single_sessions) {
   cr_assert_eq(run("network = {pops = ({name=\"a\";}); links = ();}; session = {areas = ();};", "%s"), 0, "%s", output);
-  cr_expect_str_eq(output, "{\"trees\": [],\n\"links\": []}\n");
+  cr_expect_str_eq(output, "{\"trees\": [],\n\"links\": [],\n\"bound\": {\"trees\": 0, \"least_bps\": 0, "
+                           "\"rate_bps\": 0, \"gap\": 0.0, \"by\": \"flow\"}}\n");
   cr_assert_eq(
     run("network = {pops = ({name=\"a\";}); links = ();}; session = {areas = ({pop=\"a\"; uplinks_bps=(5);});};", "%s"),
     0, "%s", output);
@@ -113,6 +115,9 @@ Test(command, the_papers_cdn_carries_the_papers_session) {
     cr_expect_eq(json_integer_value(json_object_get(link, "bandwidth_bps")), 1000000);
     cr_expect_leq(json_integer_value(json_object_get(link, "reserved_bps")), 1000000);
   }
+  link = json_object_get(printed, "bound");
+  cr_expect_eq(json_integer_value(json_object_get(link, "rate_bps")), 200000);
+  cr_expect_eq(json_real_value(json_object_get(link, "gap")), 0);
   json_decref(printed);
 }
 
@@ -125,6 +130,9 @@ Test(command, prints_a_graph) {
   cr_expect_not_null(strstr(output, "  \"N1\" -> \"N3\" [label=\"1.5 kb/s\", color=\"0.000 0.85 0.75\"];\n"), "%s",
                      output);
   cr_expect_not_null(strstr(output, "  \"N \\\"2\\\"\";\n"));
+  cr_expect_not_null(
+    strstr(output, "label=\"least of 1 trees: 1.5 kb/s; no plan has more than 1.5 kb/s (by flow); gap 0.0 %\";\n"),
+    "%s", output);
 }
 
 Test(command, bad_input_ends_with_2_and_a_place) {

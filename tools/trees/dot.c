@@ -56,14 +56,26 @@ print_tree(const struct copse_topology *topology, const struct copse_built_tree 
   }
 }
 
+static void
+print_bound(const struct copse_bound *bound, FILE *out) {
+  fputs("  label=\"least of ", out);
+  fprintf(out, "%zu trees: ", bound->trees);
+  print_rate(bound->least_bps, out);
+  fputs("; no plan has more than ", out);
+  print_rate(bound->rate_bps, out);
+  fprintf(out, " (by %s); gap %.1f %%\";\n", bound->flow ? "flow" : "cut", 100 * copse_gap(bound));
+}
+
 void
-copse_plan_print_dot(const struct copse_trees_input *input, const struct copse_plan *plan, FILE *out) {
+copse_plan_print_dot(const struct copse_trees_input *input, const struct copse_plan *plan,
+                     const struct copse_bound *bound, FILE *out) {
   const struct copse_topology *topology = &input->topology;
 
   fputs("digraph trees {\n"
         "  node [shape=ellipse, style=dashed, fontname=\"sans\"];\n"
         "  edge [fontname=\"sans\", fontsize=9, penwidth=1.5];\n",
         out);
+  print_bound(bound, out);
   for (uint32_t pop = 0; pop < topology->pop_count; pop++) {
     fputs("  ", out);
     print_quoted(topology->names[pop], out);

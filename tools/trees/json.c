@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *const status_names[] = {
   [COPSE_TREE_OK] = "ok",
@@ -10,16 +13,22 @@ static const char *const status_names[] = {
   [COPSE_TREE_SINGLE_AREA] = "single_area",
 };
 
-static json_t *
-edges_json(const struct copse_topology *topology, const struct copse_built_tree *tree) {
-  json_t *edges = json_array();
+/* Large plans are millions of edges: what is many is printed as text, with names that are JSON already. */
+struct printer {
+  const struct copse_topology *topology;
+  char **names; /* of PoPs, quoted */
+  FILE *out;
+};
 
-  for (size_t i = 0; i < tree->edge_count; i++)
-    json_array_append_new(edges, json_pack("{ss ss}", "from", topology->names[tree->edges[i].from], "to",
-                                           topology->names[tree->edges[i].to]));
-  return edges;
+static void
+print_edge(const struct printer *printer, uint32_t from, uint32_t to) {
+  fputs_unlocked("{\"from\": ", printer->out);
+  fputs_unlocked(printer->names[from], printer->out);
+  fputs_unlocked(", \"to\": ", printer->out);
+  fputs_unlocked(printer->names[to], printer->out);
 }
 
+/* The tree's object up to its edges. */
 static json_t *
 tree_json(const struct copse_topology *topology, const struct copse_built_tree *tree) {
   json_t *object = json_pack("{ss ss}", "root", topology->names[tree->root], "status", status_names[tree->status]);
@@ -34,39 +43,97 @@ tree_json(const struct copse_topology *topology, const struct copse_built_tree *
     json_object_set_new(object, "clamped", json_true());
   if (tree->status == COPSE_TREE_OK)
     json_object_set_new(object, "rate_bps", json_integer((json_int_t)tree->rate_bps));
-  json_object_set_new(object, "edges", edges_json(topology, tree));
   return object;
 }
 
-static json_t *
-link_json(const struct copse_topology *topology, const struct copse_plan *plan, size_t arc) {
-  return json_pack("{ss ss sI sI}", "from", topology->names[topology->arcs[arc].from], "to",
-                   topology->names[topology->arcs[arc].to], "bandwidth_bps",
-                   (json_int_t)topology->arcs[arc].bandwidth_bps, "reserved_bps", (json_int_t)plan->reserved_bps[arc]);
-}
-
-/* Prints and frees the element; a large plan is never in memory as a whole. */
+/* Prints the object without its end, and frees it. */
 static int
-print_element(json_t *element, size_t index, FILE *out) {
-  int status;
+print_open(json_t *object, FILE *out) {
+  char *text = object ? json_dumps(object, 0) : NULL;
 
-  fputs(index > 0 ? ",\n  " : "\n  ", out);
-  status = element ? json_dumpf(element, out, JSON_ENCODE_ANY) : -1;
-  json_decref(element);
-  return status ? -ENOMEM : 0;
+  if (text)
+    fwrite(text, 1, strlen(text) - 1, out);
+  free(text);
+  json_decref(object);
+  return text ? 0 : -ENOMEM;
 }
 
-int
-copse_plan_print_json(const struct copse_trees_input *input, const struct copse_plan *plan, FILE *out) {
-  const struct copse_topology *topology = &input->topology;
+static int
+print_tree(const struct printer *printer, const struct copse_built_tree *tree) {
+  int status = print_open(tree_json(printer->topology, tree), printer->out);
+
+  fputs(", \"edges\": [", printer->out);
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    fputs_unlocked(i > 0 ? ", " : "", printer->out);
+    print_edge(printer, tree->edges[i].from, tree->edges[i].to);
+    fputs_unlocked("}", printer->out);
+  }
+  fputs("]}", printer->out);
+  return status;
+}
+
+static void
+print_link(const struct printer *printer, const struct copse_arc *arc, uint64_t reserved_bps) {
+  print_edge(printer, arc->from, arc->to);
+  fprintf(printer->out, ", \"bandwidth_bps\": %" PRIu64 ", \"reserved_bps\": %" PRIu64 "}", arc->bandwidth_bps,
+          reserved_bps);
+}
+
+static int
+quote_names(struct printer *printer) {
+  uint32_t count = printer->topology->pop_count;
+
+  printer->names = calloc(count + 1UL, sizeof(*printer->names));
+  for (uint32_t i = 0; printer->names && i < count; i++) {
+    json_t *name = json_string(printer->topology->names[i]);
+    printer->names[i] = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
+    json_decref(name);
+    if (!printer->names[i])
+      return -ENOMEM;
+  }
+  return printer->names ? 0 : -ENOMEM;
+}
+
+static json_t *
+bound_json(const struct copse_bound *bound) {
+  return json_pack("{sI sI sI sf ss}", "trees", (json_int_t)bound->trees, "least_bps", (json_int_t)bound->least_bps,
+                   "rate_bps", (json_int_t)bound->rate_bps, "gap", copse_gap(bound), "by",
+                   bound->flow ? "flow" : "cut");
+}
+
+static int
+print_plan(const struct printer *printer, const struct copse_plan *plan, const struct copse_bound *bound) {
+  const struct copse_topology *topology = printer->topology;
+  FILE *out = printer->out;
   int status = 0;
 
   fputs("{\"trees\": [", out);
-  for (size_t i = 0; i < plan->tree_count && !status; i++)
-    status = print_element(tree_json(topology, &plan->trees[i]), i, out);
+  for (size_t i = 0; i < plan->tree_count && !status; i++) {
+    fputs(i > 0 ? ",\n  " : "\n  ", out);
+    status = print_tree(printer, &plan->trees[i]);
+  }
   fputs("],\n\"links\": [", out);
-  for (size_t i = 0; i < topology->arc_count && !status; i++)
-    status = print_element(link_json(topology, plan, i), i, out);
-  fputs("]}\n", out);
+  for (size_t i = 0; i < topology->arc_count; i++) {
+    fputs_unlocked(i > 0 ? ",\n  " : "\n  ", out);
+    print_link(printer, &topology->arcs[i], plan->reserved_bps[i]);
+  }
+  fputs("],\n\"bound\": ", out);
+  if (!status)
+    status = print_open(bound_json(bound), out);
+  fputs("}}\n", out);
+  return status;
+}
+
+int
+copse_plan_print_json(const struct copse_trees_input *input, const struct copse_plan *plan,
+                      const struct copse_bound *bound, FILE *out) {
+  struct printer printer = {.topology = &input->topology, .out = out};
+  int status = quote_names(&printer);
+
+  if (!status)
+    status = print_plan(&printer, plan, bound);
+  for (uint32_t i = 0; printer.names && i < input->topology.pop_count; i++)
+    free(printer.names[i]);
+  free(printer.names);
   return status;
 }

@@ -11,7 +11,7 @@ static const char usage[] =
   "Usage: copse-trees FILE [--dot]\n"
   "\n"
   "Builds one bandwidth-bounded tree for every area of the session in FILE, and prints them with what they reserve on\n"
-  "each link as JSON.\n"
+  "each link as JSON, and the least of their rates beside the largest that any plan can have.\n"
   "\n"
   "  --dot       print a graph for graphviz instead: copse-trees FILE --dot | dot -Tpng > trees.png\n"
   "  --help      print this\n"
@@ -31,15 +31,18 @@ static int
 plan_and_print(const struct copse_trees_input *input, bool dot) {
   struct copse_network network = copse_topology_network(&input->topology);
   struct copse_error error = {{0}};
+  struct copse_bound bound;
   struct copse_plan plan;
   int status = copse_build_trees(&network, input->areas, input->area_count, &input->shape, &plan, &error);
 
   if (status)
     return fail(EXIT_FAILURE, error.text);
   status = copse_verify_plan(&network, input->areas, input->area_count, &input->shape, &plan, &error);
+  if (!status)
+    status = copse_bound_plan(&network, input->areas, input->area_count, &plan, COPSE_FLOW_AREAS, &bound, &error);
   if (!status && dot)
-    copse_plan_print_dot(input, &plan, stdout);
-  else if (!status && copse_plan_print_json(input, &plan, stdout) != 0)
+    copse_plan_print_dot(input, &plan, &bound, stdout);
+  else if (!status && copse_plan_print_json(input, &plan, &bound, stdout) != 0)
     status = copse_fail(&error, -ENOMEM, "not enough memory to print the plan");
   if (!status && (fflush(stdout) != 0 || ferror(stdout)))
     status = copse_fail(&error, -EIO, "the plan cannot be written: %m");

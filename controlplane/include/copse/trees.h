@@ -101,6 +101,7 @@ struct copse_bound {
   size_t trees;       /* how many such areas there are */
   bool flow;          /* found by max-flow (Edmonds); else by cuts around single PoPs, which is looser */
 };
+#define COPSE_FLOW_AREAS 300 /* max-flow takes a fifth of a second for so many */
 /* For a verified plan. Max-flow, which takes longer, is used for at most `flow_limit` areas. -ENOMEM. */
 int copse_bound_plan(const struct copse_network *network, const struct copse_area *areas, size_t area_count,
                      const struct copse_plan *plan, size_t flow_limit, struct copse_bound *bound,
