@@ -74,6 +74,8 @@ def parse(known):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split(".")[0] + ".",
                                      formatter_class=argparse.RawDescriptionHelpFormatter, epilog="benches:\n" + listed)
     parser.add_argument("names", nargs="*", metavar="NAME", help="benches to run (default: all, with --quick the first)")
+    for name in known:  # --NAME is the same as NAME
+        parser.add_argument(f"--{name}", dest="chosen", action="append_const", const=name, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="less of each; without names, less than a minute in all")
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     parser.add_argument("--plot", metavar="DIR", help="write PNGs, made by gnuplot")
@@ -85,6 +87,7 @@ def parse(known):
     parser.add_argument("--frames", type=numbers, help="only these frame sizes, as in 96,512")
     parser.add_argument("--fanouts", type=numbers, help="only these, one tree, as in 8,16")
     arguments = parser.parse_args()
+    arguments.names += arguments.chosen or []
     for name in arguments.names:
         if name not in known:
             parser.error(f"there is no bench '{name}'; there are {', '.join(known)}")
