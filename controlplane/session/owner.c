@@ -69,6 +69,9 @@ resign(struct copse_control *control, struct copse_session *session) {
 
 static void
 describe(const struct copse_session *session) {
+  if (session->plan.bound_bps > 0)
+    copse_log(COPSE_LOG_INFO, "session %s: plan %llu: no plan gives every area more than %.3f Mbit/s", session->id,
+              (unsigned long long)session->plan.epoch, (double)session->plan.bound_bps / 1e6);
   for (size_t i = 0; i < session->plan.tree_count; i++) {
     const struct copse_planned_tree *tree = &session->plan.trees[i];
 
@@ -83,7 +86,7 @@ describe(const struct copse_session *session) {
   }
 }
 
-/* Everything but the epoch. */
+/* Everything but the epoch and the bound, which moves with what others hold. */
 static bool
 same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) {
   json_t *left = copse_plan_write(a), *right = copse_plan_write(b);
@@ -91,6 +94,8 @@ same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) 
 
   json_object_del(left, "epoch");
   json_object_del(right, "epoch");
+  json_object_del(left, "bound_bps");
+  json_object_del(right, "bound_bps");
   same = left != NULL && json_equal(left, right);
   json_decref(left);
   json_decref(right);

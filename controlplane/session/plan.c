@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define GROWTH_SLACK 0.1
+#define FLOW_AREAS 100 /* whose bound takes less than 10 ms to find exactly */
 
 /* What BuildTrees is given, and the names behind its numbers. */
 struct inputs {
@@ -450,6 +451,7 @@ build(const struct inputs *inputs, const struct copse_session *session, const st
   struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth,
                               .max_fanout = max_fanout(inputs, config, fan_out)};
   struct copse_forest *forest = NULL;
+  struct copse_bound bound;
   struct copse_plan before;
   int result = number_plan(inputs, &session->plan, &before);
 
@@ -458,7 +460,12 @@ build(const struct inputs *inputs, const struct copse_session *session, const st
   if (result == 0)
     result = copse_verify_plan(&network, inputs->areas, inputs->area_count, &shape, copse_forest_plan(forest), error);
   if (result == 0)
+    result = copse_bound_plan(&network, inputs->areas, inputs->area_count, copse_forest_plan(forest), FLOW_AREAS,
+                              &bound, error);
+  if (result == 0) {
+    plan->bound_bps = bound.rate_bps;
     result = convert(inputs, copse_forest_plan(forest), session, plan);
+  }
   copse_forest_free(forest);
   copse_plan_free(&before);
   return result;

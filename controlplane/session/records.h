@@ -111,6 +111,7 @@ struct copse_plan_record {
   uint64_t epoch;
   struct copse_planned_tree *trees; /* in build order */
   size_t tree_count;
+  uint64_t bound_bps; /* when it was made, no plan could give every area a tree of more; 0: there was none to give */
   struct copse_planned_tree *leaving; /* of earlier plans: still installed somewhere, holding their links */
   size_t leaving_count;
   json_t *numbers; /* {"P": number}: the last one each root has used, also of trees that are gone */

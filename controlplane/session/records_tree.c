@@ -84,7 +84,10 @@ read_trees(const json_t *json, struct copse_planned_tree **out, size_t *out_coun
 
 bool
 copse_plan_read(const json_t *json, struct copse_plan_record *out) {
-  *out = (struct copse_plan_record){.numbers = json_deep_copy(json_object_get(json, "numbers"))};
+  json_int_t bound_bps = json_integer_value(json_object_get(json, "bound_bps"));
+
+  *out = (struct copse_plan_record){.numbers = json_deep_copy(json_object_get(json, "numbers")),
+                                    .bound_bps = bound_bps > 0 ? (uint64_t)bound_bps : 0};
   if (copse_json_number(json, "epoch", &out->epoch) && json_is_object(out->numbers) &&
       read_trees(json_object_get(json, "trees"), &out->trees, &out->tree_count) &&
       read_trees(json_object_get(json, "leaving"), &out->leaving, &out->leaving_count))
@@ -119,7 +122,8 @@ write_trees(const struct copse_planned_tree *trees, size_t count) {
 
 json_t *
 copse_plan_write(const struct copse_plan_record *plan) {
-  return json_pack("{s:I, s:O, s:o, s:o}", "epoch", (json_int_t)plan->epoch, "numbers", plan->numbers, "trees",
+  return json_pack("{s:I, s:I, s:O, s:o, s:o}", "epoch", (json_int_t)plan->epoch, "bound_bps",
+                   (json_int_t)plan->bound_bps, "numbers", plan->numbers, "trees",
                    write_trees(plan->trees, plan->tree_count), "leaving",
                    write_trees(plan->leaving, plan->leaving_count));
 }

@@ -149,6 +149,7 @@ Test(plan, every_area_gets_a_tree_and_seeds_come_first) {
   struct copse_plan_record plan = make(S1);
 
   cr_assert_eq(plan.tree_count, 3);
+  cr_expect_eq(plan.bound_bps, 2000000, "the caps; links could carry 10 Mbit/s each");
   cr_expect_str_eq(plan.trees[0].root, "N1");
   for (size_t i = 0; i < 3; i++) {
     cr_expect_eq(plan.trees[i].status, COPSE_TREE_OK);
