@@ -10,11 +10,12 @@
 #include <sys/queue.h>
 
 struct connection {
-  TAILQ_ENTRY(connection) entry;
+  TAILQ_ENTRY(connection) entry; /* in order of since_ns */
   int socket;
   uint64_t since_ns; /* when it was made, when its last request began, or when that was answered */
   bool asking;       /* between headers and the end of the answer */
   bool waiting;      /* suspended: a long poll */
+  bool leaving;      /* made to end, its place is another's */
 };
 
 struct exchange;
@@ -29,6 +30,8 @@ struct copse_http {
   struct copse_rate *rate;
   uint64_t idle_ns, request_ns, events_ms;
   struct connections connections;
+  uint64_t connection_count, connection_limit;
+  uint64_t body_bytes;      /* held for bodies that are being received */
   struct exchanges waiting; /* long polls */
   uint16_t port;
   bool stopping;
@@ -43,6 +46,9 @@ enum MHD_Result copse_connection_accept(void *context, const struct sockaddr *ad
 void copse_connection_notify(void *context, struct MHD_Connection *connection, void **socket_context,
                              enum MHD_ConnectionNotificationCode code);
 struct connection *copse_connection_of(struct MHD_Connection *connection);
+/* A request's headers are there; its answer is done. */
+void copse_connection_begin(struct copse_http *http, struct connection *connection);
+void copse_connection_end(struct copse_http *http, struct connection *connection);
 /* Ends connections that take too long. */
 void copse_connections_sweep(struct copse_http *http, uint64_t now_ns);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 /* What is refused with a shorter body than this keeps its connection: the body is read and thrown away. */
+#define BODIES_MAX (128ULL << 20) /* of all requests that are being received */
 #define DISCARD_MAX ((size_t)64 << 10)
 
 /* Length announced by the client; SIZE_MAX when it announces none. Malformed ones have been refused by the library. */
@@ -73,12 +74,13 @@ admit(struct exchange *exchange, const char *method, const char *path, uint64_t 
   read_request(exchange->mhd, method, path, body_length, &request);
   if (!copse_call_admit(&exchange->call, &http->api, &request))
     return false;
-  exchange->body = body_length > 0 ? malloc(body_length) : NULL;
+  exchange->body = body_length > 0 && http->body_bytes + body_length <= BODIES_MAX ? malloc(body_length) : NULL;
   if (body_length > 0 && exchange->body == NULL) {
     copse_reply_fail(&exchange->call, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "no memory for the body");
     return false;
   }
   exchange->body_length = body_length;
+  http->body_bytes += body_length;
   return true;
 }
 
@@ -177,8 +179,7 @@ begin(struct copse_http *http, struct MHD_Connection *mhd) {
     exchange->http = http;
     exchange->mhd = mhd;
     exchange->connection = connection;
-    connection->asking = true;
-    connection->since_ns = copse_http_now_ns();
+    copse_connection_begin(http, connection);
   }
   return exchange;
 }
@@ -219,8 +220,8 @@ copse_exchange_done(void *context, struct MHD_Connection *mhd, void **state, enu
   (void)context, (void)mhd, (void)code;
   if (exchange == NULL)
     return;
-  exchange->connection->asking = false;
-  exchange->connection->since_ns = copse_http_now_ns();
+  copse_connection_end(exchange->http, exchange->connection);
+  exchange->http->body_bytes -= exchange->body_length;
   if (exchange->deadline != NULL)
     event_free(exchange->deadline);
   copse_call_free(&exchange->call);

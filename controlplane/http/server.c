@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #define HEADER_BYTES (32U << 10) /* memory of a connection: headers and a piece of the body */
 #define BACKLOG 256
+#define HEADROOM 64     /* connections above the limit for a moment, until who is to leave has left */
+#define OTHER_FILES 128 /* store, dataplane, sockets */
 #define STOP_TURNS 8
 #define NS_PER_S 1000000000ULL
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -194,7 +197,7 @@ start_daemon(struct copse_http *http, const struct copse_http_config *config, co
              struct copse_error *error) {
   int file = listen_on(config->address, (uint16_t)config->port, error);
   struct MHD_OptionItem options[] = {
-    {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections, NULL},
+    {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections + HEADROOM, NULL},
     {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)config->address_connections, NULL},
     {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)config->idle_s, NULL},
     {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_BYTES, NULL},
@@ -219,6 +222,20 @@ start_daemon(struct copse_http *http, const struct copse_http_config *config, co
     return copse_fail(error, -EIO, "the HTTPS server does not start on %s port %u", config->address, http->port);
   }
   return 0;
+}
+
+/* As many files as connections may be open. */
+static void
+raise_file_limit(uint64_t connections) {
+  rlim_t wanted = (rlim_t)connections + HEADROOM + OTHER_FILES;
+  struct rlimit limit;
+
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    return;
+  limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    copse_log(COPSE_LOG_WARNING, "http: only %llu files may be open, too few for %llu connections",
+              (unsigned long long)limit.rlim_cur, (unsigned long long)connections);
 }
 
 static int
@@ -269,6 +286,8 @@ copse_http_start(struct copse_control *control, const struct copse_http_config *
   http->idle_ns = config->idle_s * NS_PER_S;
   http->request_ns = config->request_s * NS_PER_S;
   http->events_ms = config->events_ms;
+  http->connection_limit = config->connections;
+  raise_file_limit(config->connections);
   http->rate = copse_rate_create(config->address_requests_per_s, config->address_request_burst);
   TAILQ_INIT(&http->connections);
   TAILQ_INIT(&http->waiting);

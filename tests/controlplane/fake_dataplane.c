@@ -18,8 +18,12 @@ struct fake_connection {
   size_t length;
 };
 
-static const struct copse_api_limits limits = {
-  .labels = 4096, .trees = FAKE_TREES, .members = FAKE_MEMBERS, .links = FAKE_LINKS, .fan_out = FAKE_HOPS, .workers = 1};
+static const struct copse_api_limits limits = {.labels = 4096,
+                                               .trees = FAKE_TREES,
+                                               .members = FAKE_MEMBERS,
+                                               .links = FAKE_LINKS,
+                                               .fan_out = FAKE_HOPS,
+                                               .workers = 1};
 
 static void
 make_counters(struct fake_dataplane *fake) {
@@ -385,8 +389,11 @@ handle(struct fake_connection *connection, const struct copse_api_header *reques
   const void *body = request + 1;
 
   if (request->type == COPSE_API_HELLO) {
-    struct copse_api_hello hello = {
-      .instance = fake->instance, .generation = fake->generation, .shm_bytes = fake->shm->bytes, .limits = limits, .permission_s = 60};
+    struct copse_api_hello hello = {.instance = fake->instance,
+                                    .generation = fake->generation,
+                                    .shm_bytes = fake->shm->bytes,
+                                    .limits = limits,
+                                    .permission_s = 60};
 
     reply(connection, request, &hello, sizeof(hello), NULL, 0, fake->shm_fd);
   } else if (request->type == COPSE_API_BATCH) {

@@ -293,23 +293,46 @@ prepare_small(void) {
   server_start(&server);
 }
 
-static void *
-close_later(void *context) {
-  usleep(300000);
-  curl_easy_cleanup(context);
-  return NULL;
-}
-
-/* Who comes when all places are taken waits for one. */
-Test(bounds, connections_in_all, .init = prepare_small, .fini = tear_down) {
+/* Who comes when all places are taken gets that of who has been idle for longest. */
+Test(bounds, the_longest_idle_gives_way, .init = prepare_small, .fini = tear_down) {
   CURL *first = connect_only(&server), *second = connect_only(&server);
   double begin = client_now_s();
-  pthread_t thread;
+  char answer[64];
 
-  pthread_create(&thread, NULL, close_later, second);
   cr_expect(eq(long, ask(&server, "GET", "/healthz", NULL, NULL)->status, 200));
-  cr_expect(client_now_s() - begin > 0.25, "%.2f s", client_now_s() - begin);
-  pthread_join(thread, NULL);
+  cr_expect(client_now_s() - begin < 1, "%.2f s", client_now_s() - begin);
+  cr_expect(read_to_end(first, answer, sizeof(answer), 2));
+  cr_expect(eq(int, read_to_end(second, answer, sizeof(answer), 0.2), 0));
   curl_easy_cleanup(first);
+  curl_easy_cleanup(second);
+  tear_down();
+}
+
+static CURL *
+begin_poll(void) {
+  CURL *handle = connect_only(&server);
+  char request[256];
+
+  snprintf(request, sizeof(request),
+           "GET /v1/events?after=1000000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+           server_token(&server));
+  cr_assert(client_send(handle, request));
+  return handle;
+}
+
+/* Nobody is sent home who waits for an answer. */
+Test(bounds, who_asks_keeps_its_place, .init = prepare_small, .fini = tear_down) {
+  CURL *first = begin_poll(), *second = begin_poll();
+  char answer[64];
+
+  usleep(100000);
+  for (int i = 0; i < 3; i++) {
+    cr_expect(eq(long, ask(&server, "GET", "/healthz", NULL, NULL)->status, 200));
+    client_end();
+  }
+  cr_expect(eq(int, read_to_end(first, answer, sizeof(answer), 0.1), 0));
+  cr_expect(eq(int, read_to_end(second, answer, sizeof(answer), 0.1), 0));
+  curl_easy_cleanup(first);
+  curl_easy_cleanup(second);
   tear_down();
 }
