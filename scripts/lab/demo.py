@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -44,14 +45,12 @@ def quiet(lab):
     wait_for("the network", still, 20)
 
 
-def keep_running(lab, session, chosen):
+def keep_running(lab, chosen):
     pop = lab.pops[0]
     print(f"""
 Kept running; Ctrl-C ends and removes it. To look at it:
-  ip netns exec {pop.namespace} curl -s --cacert {pop.certificate} \\
-    -H "Authorization: Bearer $(cat {lab.directory}/operator.token)" {pop.url}/v1/sessions/{session}
-  ip netns exec {pop.namespace} curl -s --cacert {pop.certificate} \\
-    -H "Authorization: Bearer $(cat {lab.directory}/operator.token)" {pop.url}/metrics
+  {shlex.join(pop.copse("top"))}
+  instead of top: status, links, trees, peers, credit, drops, why PEER …; --help lists them
   logs and configurations: {lab.directory}""", file=sys.stderr if chosen.json else sys.stdout, flush=True)
     while True:
         time.sleep(1)
@@ -78,7 +77,7 @@ def main():
         quiet(lab)
         result = summary(lab, transfer, (after[0] - before[0]) / max(1, after[1] - before[1]), out)
         if chosen.keep:
-            keep_running(lab, transfer.session, chosen)
+            keep_running(lab, chosen)
     if chosen.json:
         print(json.dumps(result), flush=True)
     return 0 if result["sha256_ok"] and result["conservation_ok"] and result["links_ok"] else 1

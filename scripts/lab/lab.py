@@ -71,6 +71,11 @@ class Pop:
         except OSError:
             return False
 
+    def copse(self, *words):
+        """The command that runs copse as this PoP's operator."""
+        return ["ip", "netns", "exec", self.namespace, os.path.join(self.lab.build, "tools/copse/copse"), *words, "--endpoint",
+                self.url, "--token-file", os.path.join(self.lab.directory, "operator.token"), "--ca", self.certificate]
+
     def request(self, method, path, body=None, token=None):
         """(status, parsed JSON or text) of one HTTPS request, made from inside the PoP's namespace."""
         context = ssl.create_default_context(cafile=self.certificate)
