@@ -173,7 +173,7 @@ rate_of_cut(const struct bounding *b) {
       if (b->level[to] == UINT32_MAX)
         capacity += b->capacity[(size_t)from * b->pops + to];
   }
-  return (uint64_t)(capacity / inside);
+  return inside > 0 ? (uint64_t)(capacity / inside) : 0;
 }
 
 /* Newton's method on cuts: each one found lowers the rate to what it allows, until none is in the way. */

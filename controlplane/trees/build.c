@@ -29,8 +29,10 @@ int
 copse_check_areas(const struct copse_network *network, const struct copse_area *areas, size_t count,
                   struct copse_error *error) {
   bool *seen = calloc(network->pops + 1UL, sizeof(*seen));
-  int status = seen ? 0 : copse_no_memory(error);
+  int status = 0;
 
+  if (!seen)
+    return copse_no_memory(error);
   for (size_t i = 0; i < count && !status; i++) {
     if (areas[i].pop >= network->pops)
       status = copse_fail(error, -EINVAL, "area %zu is at a PoP that does not exist", i);
@@ -60,7 +62,7 @@ compare_stands(const void *a, const void *b) {
 /* Trees of before keep what they can, in the order of the new plan. */
 static int
 replant(struct copse_forest *forest, const struct copse_plan *before) {
-  const struct copse_built_tree **rooted = calloc(forest->network.pops + 1UL, sizeof(*rooted));
+  const struct copse_built_tree **rooted = calloc(forest->network.pops + 1UL, sizeof(struct copse_built_tree *));
   int status = 0;
 
   if (!rooted || copse_moving_open(forest) != 0) {
