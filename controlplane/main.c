@@ -3,16 +3,12 @@
 #include "config.h"
 #include "control.h"
 #include "http/server.h"
-#include <errno.h>
+#include <copse/notify.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 static const char usage[] = "usage: copse-controlplane --config FILE\n"
                             "The control plane of one PoP: sessions, credit, trees, HTTPS API.\n"
@@ -62,33 +58,11 @@ parse_options(int argc, char **argv, struct options *options) {
   return options->config == NULL || optind < argc ? 2 : 0;
 }
 
-/* Tells systemd, if it asked to be told. */
-static void
-notify(const char *state) {
-  const char *path = getenv("NOTIFY_SOCKET");
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = path == NULL ? 0 : strlen(path);
-  int fd;
-
-  if (length < 2 || length >= sizeof(address.sun_path))
-    return;
-  memcpy(address.sun_path, path, length);
-  if (path[0] == '@')
-    address.sun_path[0] = '\0';
-  fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return;
-  if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
-    copse_log(COPSE_LOG_WARNING, "systemd does not listen: %s", strerror(errno));
-  close(fd);
-}
-
 /* Keeps systemd's watchdog quiet while the loop turns. */
 static void
 on_watchdog(evutil_socket_t fd, short what, void *context) {
   (void)fd, (void)what, (void)context;
-  notify("WATCHDOG=1");
+  copse_notify("WATCHDOG=1");
 }
 
 static void
@@ -103,9 +77,8 @@ static int
 turn(struct event_base *base) {
   struct event *events[] = {evsignal_new(base, SIGTERM, on_signal, base), evsignal_new(base, SIGINT, on_signal, base),
                             event_new(base, -1, EV_PERSIST, on_watchdog, NULL)};
-  const char *period = getenv("WATCHDOG_USEC");
-  long long half_us = period == NULL ? 0 : strtoll(period, NULL, 10) / 2;
-  struct timeval interval = {.tv_sec = half_us / 1000000, .tv_usec = half_us % 1000000};
+  uint64_t half_us = copse_watchdog_us() / 2;
+  struct timeval interval = {.tv_sec = (time_t)(half_us / 1000000), .tv_usec = (suseconds_t)(half_us % 1000000)};
   int result = -1;
 
   if (events[0] != NULL && events[1] != NULL && events[2] != NULL) {
@@ -113,9 +86,9 @@ turn(struct event_base *base) {
     event_add(events[1], NULL);
     if (half_us > 0)
       event_add(events[2], &interval);
-    notify("READY=1");
+    copse_notify("READY=1");
     result = event_base_dispatch(base);
-    notify("STOPPING=1");
+    copse_notify("STOPPING=1");
   }
   for (size_t i = 0; i < 3; i++)
     if (events[i] != NULL)

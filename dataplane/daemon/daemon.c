@@ -3,13 +3,13 @@
 #include "api/server.h"
 #include "daemon/capabilities.h"
 #include "daemon/clock.h"
-#include "daemon/notify.h"
 #include "daemon/report.h"
 #include "neighbour/resolver.h"
 #include "ports/eal.h"
 #include "ports/ports.h"
 #include "stamp/stamp.h"
 
+#include <copse/notify.h>
 #include <rte_cycles.h>
 #include <rte_launch.h>
 #include <signal.h>

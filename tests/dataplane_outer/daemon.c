@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the main thread says of the workers, and to the service manager. */
 #include "daemon/clock.h"
-#include "daemon/notify.h"
 #include "daemon/report.h"
 
+#include <copse/notify.h>
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdio.h>

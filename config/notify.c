@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/notify.h"
-
+#include <copse/notify.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
