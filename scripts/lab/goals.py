@@ -17,7 +17,7 @@ GOALS = [
 def judge(rows):
     """A line for each goal there are rows for."""
     ratios = {(row["frame"], row["fanout"]): row["ratio"] for row in rows
-              if row["bench"] == "replicate" and row["peer"] == "copse" and row["trees"] == 1}
+              if row["bench"] == "replicate" and row["device"] == "virtio_user" and row["peer"] == "copse" and row["trees"] == 1}
     lines = []
     for peer, fanouts, least in GOALS:
         for fanout in fanouts:

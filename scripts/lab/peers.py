@@ -115,7 +115,7 @@ class Peer:
         raise NotImplementedError
 
     def start(self):
-        self.process = Process(self.name, self.command(), self.setup.path(f"{self.name}.log"))
+        self.process = Process(self.name, [*self.setup.inside, *self.command()], self.setup.path(f"{self.name}.log"))
 
     def set_copies(self, fanout):
         pass

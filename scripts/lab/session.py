@@ -36,6 +36,8 @@ class Setup:
     members: int = 0
     workers: int = 1
     ipv6: bool = False
+    port: str = ""  # device string, if it is not a virtio-user device
+    inside: tuple = ()  # what comes before a command, to run it in a namespace
     keys: dict = field(default_factory=dict)
     port_keys: dict = field(default_factory=dict)
 
@@ -46,7 +48,7 @@ class Setup:
         return os.path.join(self.build, name)
 
     def device(self):
-        return f"net_virtio_user0,path={self.path('vhost.sock')},queues={self.workers},queue_size={self.descriptors}"
+        return self.port or f"net_virtio_user0,path={self.path('vhost.sock')},queues={self.workers},queue_size={self.descriptors}"
 
     def with_cells(self, cells):
         """Room for all trees and members of these cells."""

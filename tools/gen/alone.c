@@ -47,6 +47,8 @@ sample(const struct gen_alone *alone, const struct gen_alone_order *order, unsig
     start = end;
   }
   const double full = alone->end(alone->context);
+  if (full < 0)
+    return false;
   gen_sort(rates, slices);
   printf("{\"copies_per_s\":%.0f,\"full\":%.3f,\"tsc_hz\":%.0f}\n", gen_quantile(rates, slices, 0.9), full,
          (double)(__rdtsc() - cycles) * 1e9 / (double)(gen_now_ns() - begin));

@@ -20,7 +20,8 @@ struct gen_alone {
   bool (*begin)(void *context, const struct gen_alone_order *order);
   /* Makes copies until `end_ns`; returns how many. */
   uint64_t (*work)(void *context, const struct gen_alone_order *order, uint64_t end_ns);
-  /* Ends a sample; returns in what part of it there was always something to do. */
+  /* Ends a sample; returns in what part of it there was always something to do, less than 0 if it is not to be trusted.
+   */
   double (*end)(void *context);
 };
 

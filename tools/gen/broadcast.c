@@ -29,19 +29,6 @@ struct broadcast {
   pthread_t runner;
 };
 
-/* Of all CPUs together; 0 if it cannot be read. */
-static uint64_t
-counted(const struct broadcast *broadcast, uint32_t which) {
-  uint64_t values[1024], sum = 0;
-  const int cpus = libbpf_num_possible_cpus();
-
-  if (cpus > 1024 || bpf_map_lookup_elem(broadcast->counters, &which, values) != 0)
-    return 0;
-  for (int i = 0; i < cpus; i++)
-    sum += values[i];
-  return sum;
-}
-
 static int
 interface_of(const char *kind, uint32_t hop) {
   char name[IF_NAMESIZE];
@@ -151,12 +138,13 @@ begin(void *context, const struct gen_alone_order *order) {
 
 static uint64_t
 work(void *context, const struct gen_alone_order *order, uint64_t end_ns) {
+  const struct broadcast *broadcast = context;
   const struct timespec end = {(time_t)(end_ns / 1000000000), (long)(end_ns % 1000000000)};
-  const uint64_t before = counted(context, GEN_BROADCAST_ARRIVED);
+  const uint64_t before = gen_broadcast_counted(broadcast->counters, GEN_BROADCAST_ARRIVED);
 
   (void)order;
   clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
-  return counted(context, GEN_BROADCAST_ARRIVED) - before;
+  return gen_broadcast_counted(broadcast->counters, GEN_BROADCAST_ARRIVED) - before;
 }
 
 static double
@@ -181,9 +169,10 @@ prove(struct broadcast *broadcast, struct copse_error *error) {
 
   if (prepare(broadcast, &order, "verify") != 0 || receive(broadcast, BATCH) != 0)
     return copse_fail(error, -EIO, "XDP does not broadcast here: %s", strerror(errno));
-  if (counted(broadcast, GEN_BROADCAST_RIGHT) != expected)
+  if (gen_broadcast_counted(broadcast->counters, GEN_BROADCAST_RIGHT) != expected)
     return copse_fail(error, -EIO, "of %lu copies %lu arrived and %lu are right", expected,
-                      counted(broadcast, GEN_BROADCAST_ARRIVED), counted(broadcast, GEN_BROADCAST_RIGHT));
+                      gen_broadcast_counted(broadcast->counters, GEN_BROADCAST_ARRIVED),
+                      gen_broadcast_counted(broadcast->counters, GEN_BROADCAST_RIGHT));
   return 0;
 }
 

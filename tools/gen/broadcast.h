@@ -15,6 +15,13 @@ struct gen_broadcast_hop {
   __be32 address;
 };
 
+/* Of what an interface got: places of the map `counters`, which has a value for each CPU. */
 enum { GEN_BROADCAST_ARRIVED, GEN_BROADCAST_RIGHT, GEN_BROADCAST_COUNTERS };
+
+#ifndef __bpf__
+#include <stdint.h>
+/* The sum over all CPUs; 0 if it cannot be read. */
+uint64_t gen_broadcast_counted(int map, uint32_t which);
+#endif
 
 #endif

@@ -3,7 +3,7 @@
  * recvmmsg and sent on with sendmmsg: one message for each copy (mmsg), or for each next hop one UDP_SEGMENT message
  * that carries the whole batch (gso). A thread on CPU 0 sends to it over loopback, so that receiving costs the relay's
  * CPU, 1, no softirq. To be run in a network namespace with lo and a device that frees what is sent to 198.19.0.0/16.
- * usage: copse-relay mmsg|gso */
+ * usage: copse-relay mmsg|gso [wire]; wire: no thread sends, packets come from elsewhere */
 #include "alone.h"
 
 #include <arpa/inet.h>
@@ -159,8 +159,9 @@ end(void *context) {
 
 int
 main(int argc, char **argv) {
-  struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(INADDR_ANY)}};
   struct relay relay = {.in = udp_socket(), .out = udp_socket(), .gso = argc > 1 && strcmp(argv[1], "gso") == 0};
+  const bool wire = argc > 2 && strcmp(argv[2], "wire") == 0;
   const struct gen_alone alone = {HEADERS + 1, PAYLOAD_MAX, HOPS_MAX, &relay, begin, work, end};
   pthread_t generator;
 
@@ -168,7 +169,7 @@ main(int argc, char **argv) {
     hops[hop] =
       (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = {htonl(FIRST_HOP + hop)}};
   if (relay.in < 0 || relay.out < 0 || bind(relay.in, (const struct sockaddr *)&here, sizeof(here)) != 0 ||
-      pthread_create(&generator, NULL, generate, NULL) != 0) {
+      (!wire && pthread_create(&generator, NULL, generate, NULL) != 0)) {
     fprintf(stderr, "copse-relay: %s\n", strerror(errno));
     return 1;
   }
