@@ -140,7 +140,7 @@ prepare(struct gen_bench *bench, const struct gen_order *order, double *table_s,
 /* Where all copies are to arrive, what comes at once must fit into the rings. */
 static uint32_t
 burst_of(const struct gen_order *order) {
-  if (order->rate == 0)
+  if (order->rate == 0 || order->sink != GEN_CHECK)
     return BURST;
   return order->fanout < PACED_COPIES ? RTE_MIN(BURST, PACED_COPIES / order->fanout) : 1;
 }

@@ -43,13 +43,14 @@ arrived(const struct wire *wire) {
 
 static bool
 begin(void *context, const struct gen_alone_order *order) {
+  const struct gen_forest forest = {.trees = 1, .hops = order->fanout, .kind = GEN_LINK};
   struct copse_error error = {""};
   struct wire *wire = context;
   double seconds;
 
   gen_pin(!GEN_ALONE_CPU);
   wire->fanout = order->fanout;
-  if (wire->table != NULL && gen_table_set(wire->table, 1, order->fanout, GEN_LINK, &seconds, &error) != 0) {
+  if (wire->table != NULL && gen_table_set(wire->table, &forest, &seconds, &error) != 0) {
     fprintf(stderr, "copse-wire: %s\n", error.text);
     return false;
   }
