@@ -40,7 +40,9 @@ layout_fits(const struct copse_shm *s) {
          array_fits(s, s->member_offset, s->member_stride, sizeof(struct copse_member_counters), limits->members,
                     limits->workers) &&
          array_fits(s, s->tree_state_offset, 0, sizeof(struct copse_tree_state), limits->trees, 1) &&
-         array_fits(s, s->member_state_offset, 0, sizeof(struct copse_member_state), limits->members, 1);
+         array_fits(s, s->member_state_offset, 0, sizeof(struct copse_member_state), limits->members, 1) &&
+         array_fits(s, s->target_state_offset, 0, sizeof(struct copse_target_state), limits->links, 1) &&
+         array_fits(s, s->stamp_offset, 0, sizeof(struct copse_stamp_counters), 1, 1);
 }
 
 int
@@ -157,4 +159,17 @@ copse_counters_member_state(const struct copse_counters *counters, uint32_t slot
   memset(out, 0, sizeof(*out));
   if (slot < counters->layout.limits.members)
     add(counters, counters->layout.member_state_offset + slot * sizeof(*out), out, sizeof(*out));
+}
+
+void
+copse_counters_target(const struct copse_counters *counters, uint32_t slot, struct copse_target_state *out) {
+  memset(out, 0, sizeof(*out));
+  if (slot < counters->layout.limits.links)
+    add(counters, counters->layout.target_state_offset + slot * sizeof(*out), out, sizeof(*out));
+}
+
+void
+copse_counters_stamp(const struct copse_counters *counters, struct copse_stamp_counters *out) {
+  memset(out, 0, sizeof(*out));
+  add(counters, counters->layout.stamp_offset, out, sizeof(*out));
 }

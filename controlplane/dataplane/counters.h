@@ -25,5 +25,7 @@ void copse_counters_link(const struct copse_counters *counters, uint32_t slot, s
 void copse_counters_member(const struct copse_counters *counters, uint32_t slot, struct copse_member_counters *out);
 void copse_counters_tree_state(const struct copse_counters *counters, uint32_t slot, struct copse_tree_state *out);
 void copse_counters_member_state(const struct copse_counters *counters, uint32_t slot, struct copse_member_state *out);
+void copse_counters_target(const struct copse_counters *counters, uint32_t slot, struct copse_target_state *out);
+void copse_counters_stamp(const struct copse_counters *counters, struct copse_stamp_counters *out);
 
 #endif

@@ -71,6 +71,11 @@ copse_operations_interest(struct copse_operations *operations, const struct cops
 }
 
 void
+copse_operations_target(struct copse_operations *operations, const struct copse_api_target *target) {
+  append(operations, COPSE_API_TARGET_SET, target, sizeof(*target), NULL, 0);
+}
+
+void
 copse_operations_remove(struct copse_operations *operations, enum copse_api_operation_kind kind, uint32_t slot) {
   struct copse_api_slot record = {.slot = slot};
 
@@ -103,6 +108,8 @@ least_bytes(uint16_t kind) {
     return sizeof(struct copse_api_allowance);
   case COPSE_API_INTEREST:
     return sizeof(struct copse_api_interest);
+  case COPSE_API_TARGET_SET:
+    return sizeof(struct copse_api_target);
   default:
     return 0;
   }

@@ -23,6 +23,7 @@ void copse_operations_allowance(struct copse_operations *operations, uint32_t sl
 /* `interest->words` words follow it. */
 void copse_operations_interest(struct copse_operations *operations, const struct copse_api_interest *interest,
                                const uint64_t *words);
+void copse_operations_target(struct copse_operations *operations, const struct copse_api_target *target);
 /* `kind` is one of the REMOVE kinds. */
 void copse_operations_remove(struct copse_operations *operations, enum copse_api_operation_kind kind, uint32_t slot);
 

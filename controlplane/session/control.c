@@ -139,6 +139,7 @@ on_tick(evutil_socket_t fd, short what, void *context) {
   if (control->fell_behind)
     catch_up(control);
   copse_stats_walk(control, copse_control_wall());
+  copse_measure_walk(control, copse_control_now());
   if (control->model.changed || copse_control_now() - control->walked_ms >= WALK_MS)
     walk(control);
 }
@@ -224,6 +225,7 @@ copse_control_stop(struct copse_control *control) {
   copse_nodes_stop(control);
   if (control->store != NULL)
     copse_presence_stop(control);
+  copse_measure_stop(control);
   copse_model_free(&control->model);
   copse_store_close(control->store);
   if (control->tick != NULL)

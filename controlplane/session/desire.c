@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DRAIN_MS 1000          /* between a tree's end at its root and here */
+#define DRAIN_MS 400           /* between a tree's end at its root and here */
 #define SUCCESSOR_MS 10000     /* a root waits so long for the tree that replaces its own */
 #define ROOT_GONE_MS 30000     /* and others for word from the root */
 #define BATCH_BYTES (8U << 20) /* a batch gets no larger than about this; the rest comes with the next */
@@ -238,7 +238,7 @@ walk_tree(struct walk *walk, const struct copse_session *session, const struct c
     return;
   if (have != NULL) {
     have->planned = true;
-    have->leaving_ms = 0;
+    have->leaving_ms = have->rootless_ms = 0;
   }
   if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms))
     return;
@@ -343,18 +343,21 @@ root_may_go(struct walk *walk, struct copse_shadow_tree *tree, struct copse_sess
 
 /* Below the root a tree drains for a while after the root has let it go. */
 static bool
-node_may_go(const struct walk *walk, const struct copse_shadow_tree *tree, const struct copse_session *session,
+node_may_go(const struct walk *walk, struct copse_shadow_tree *tree, const struct copse_session *session,
             const struct copse_installed *installed) {
   char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-  uint64_t waited_ms = walk->now_ms - tree->leaving_ms;
 
-  if (session == NULL)
-    return waited_ms >= DRAIN_MS;
-  snprintf(name, sizeof(name), "%s/%s", tree->id, installed->record.root);
-  if (copse_set_find(&session->installed, name) != NULL &&
-      copse_set_find(&walk->control->model.pops, installed->record.root) != NULL)
-    return waited_ms >= ROOT_GONE_MS;
-  return waited_ms >= DRAIN_MS;
+  if (session != NULL) {
+    snprintf(name, sizeof(name), "%s/%s", tree->id, installed->record.root);
+    if (copse_set_find(&session->installed, name) != NULL &&
+        copse_set_find(&walk->control->model.pops, installed->record.root) != NULL) {
+      tree->rootless_ms = 0;
+      return walk->now_ms - tree->leaving_ms >= ROOT_GONE_MS;
+    }
+  }
+  if (tree->rootless_ms == 0)
+    tree->rootless_ms = walk->now_ms;
+  return walk->now_ms - tree->rootless_ms >= DRAIN_MS;
 }
 
 static void

@@ -3,24 +3,24 @@
 #include "state.h"
 #include <inttypes.h>
 
-static void
-head(FILE *out, const char *name, const char *type, const char *help) {
+void
+copse_metrics_head(FILE *out, const char *name, const char *type, const char *help) {
   fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void
 single(FILE *out, const char *name, const char *type, const char *help, uint64_t value) {
-  head(out, name, type, help);
+  copse_metrics_head(out, name, type, help);
   fprintf(out, "%s %" PRIu64 "\n", name, value);
 }
 
 static void
 write_drops(FILE *out, const struct copse_worker_counters *counters) {
-  head(out, "copse_packet_drops_total", "counter", "Received packets dropped, by reason.");
+  copse_metrics_head(out, "copse_packet_drops_total", "counter", "Received packets dropped, by reason.");
   for (size_t i = 0; i < COPSE_PACKET_DROP_COUNT; i++)
     fprintf(out, "copse_packet_drops_total{reason=\"%s\"} %" PRIu64 "\n", copse_packet_drop_names[i],
             counters->packet_drops[i]);
-  head(out, "copse_copy_drops_total", "counter", "Copies owed and not sent, by reason.");
+  copse_metrics_head(out, "copse_copy_drops_total", "counter", "Copies owed and not sent, by reason.");
   for (size_t i = 0; i < COPSE_COPY_DROP_COUNT; i++)
     fprintf(out, "copse_copy_drops_total{reason=\"%s\"} %" PRIu64 "\n", copse_copy_drop_names[i],
             counters->copy_drops[i]);
@@ -36,7 +36,7 @@ write_conservation(FILE *out, const struct copse_worker_counters *counters) {
     packets += counters->packet_drops[i];
   for (size_t i = 0; i < COPSE_COPY_DROP_COUNT; i++)
     copies += counters->copy_drops[i];
-  head(out, "copse_conservation_residual", "gauge", "Packets or copies in less those accounted for.");
+  copse_metrics_head(out, "copse_conservation_residual", "gauge", "Packets or copies in less those accounted for.");
   fprintf(out, "copse_conservation_residual{of=\"packets\"} %" PRId64 "\n", (int64_t)(counters->rx_packets - packets));
   fprintf(out, "copse_conservation_residual{of=\"copies\"} %" PRId64 "\n", (int64_t)(counters->copies_due - copies));
 }
@@ -93,7 +93,7 @@ write_trees(FILE *out, const struct copse_control *control, const struct copse_c
   const struct copse_set *trees = &control->nodes.shadow.trees;
 
   for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-    head(out, fields[i].name, "counter", fields[i].help);
+    copse_metrics_head(out, fields[i].name, "counter", fields[i].help);
     for (size_t j = 0; j < trees->count; j++) {
       const struct copse_shadow_tree *tree = trees->items[j];
       struct copse_tree_counters counters;
@@ -106,7 +106,7 @@ write_trees(FILE *out, const struct copse_control *control, const struct copse_c
               value);
     }
   }
-  head(out, "copse_tree_peak_bps", "gauge", "Rate a tree rooted here may not exceed.");
+  copse_metrics_head(out, "copse_tree_peak_bps", "gauge", "Rate a tree rooted here may not exceed.");
   for (size_t j = 0; j < trees->count; j++) {
     const struct copse_shadow_tree *tree = trees->items[j];
 
@@ -124,7 +124,7 @@ write_links(FILE *out, const struct copse_control *control, const struct copse_c
                                       "Copies above the link's budget.", "Those of them that were yellow."};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    head(out, names[i], "counter", helps[i]);
+    copse_metrics_head(out, names[i], "counter", helps[i]);
     for (size_t j = 0; j < links->count; j++) {
       const struct copse_shadow_link *link = links->items[j];
       struct copse_link_counters counters;
@@ -134,7 +134,7 @@ write_links(FILE *out, const struct copse_control *control, const struct copse_c
               (const uint64_t[]){counters.packets, counters.bytes, counters.drops, counters.yellow_drops}[i]);
     }
   }
-  head(out, "copse_link_budget_bps", "gauge", "Budget of a link for peers' traffic.");
+  copse_metrics_head(out, "copse_link_budget_bps", "gauge", "Budget of a link for peers' traffic.");
   for (size_t j = 0; j < links->count; j++) {
     const struct copse_shadow_link *link = links->items[j];
 
@@ -175,7 +175,7 @@ write_sessions(FILE *out, const struct copse_control *control) {
     finished += session->revision != 0 && session->finished;
     owned += strcmp(session->owner, control->config->pop) == 0;
   }
-  head(out, "copse_sessions", "gauge", "Sessions in the store, by state.");
+  copse_metrics_head(out, "copse_sessions", "gauge", "Sessions in the store, by state.");
   fprintf(out, "copse_sessions{state=\"open\"} %" PRIu64 "\ncopse_sessions{state=\"finished\"} %" PRIu64 "\n", open,
           finished);
   single(out, "copse_sessions_owned", "gauge", "Sessions this PoP plans.", owned);
@@ -205,10 +205,11 @@ write_ledger(FILE *out, const struct copse_model *model) {
         grants += ledger->record.grants[k].bytes;
     }
   }
-  head(out, "copse_ledger_bytes", "gauge", "Bytes of all accounts, by book.");
+  copse_metrics_head(out, "copse_ledger_bytes", "gauge", "Bytes of all accounts, by book.");
   for (int book = 0; book < COPSE_BOOK_COUNT; book++)
     fprintf(out, "copse_ledger_bytes{book=\"%s\"} %" PRIu64 "\n", copse_book_names[book], sums[book]);
-  head(out, "copse_ledger_residual_bytes", "gauge", "Books less sources, leased bytes less grants of trees: zero.");
+  copse_metrics_head(out, "copse_ledger_residual_bytes", "gauge",
+                     "Books less sources, leased bytes less grants of trees: zero.");
   fprintf(out, "copse_ledger_residual_bytes{of=\"books\"} %" PRId64 "\n", residual);
   fprintf(out, "copse_ledger_residual_bytes{of=\"leases\"} %" PRId64 "\n", (int64_t)(sums[COPSE_BOOK_LEASED] - grants));
 }
@@ -225,6 +226,7 @@ copse_control_metrics(struct copse_control *control, FILE *out) {
   single(out, "copse_table_links", "gauge", "Links in the dataplane's table.", control->nodes.shadow.links.count);
   write_sessions(out, control);
   write_ledger(out, &control->model);
+  copse_measure_metrics(control, out);
   if (mapped == NULL || control->nodes.state < COPSE_NODES_READY)
     return;
   write_workers(out, mapped);

@@ -159,6 +159,19 @@ apply_reserved(struct copse_model *model, const char *name, json_t *value, uint6
   return 0;
 }
 
+struct copse_link *
+copse_model_link(const struct copse_model *model, const char *from, const char *to) {
+  char name[2 * COPSE_NAME_BYTES];
+
+  snprintf(name, sizeof(name), "%s/%s", from, to);
+  return copse_set_find(&model->links, name);
+}
+
+bool
+copse_link_configured(const struct copse_link *link) {
+  return link->revision != 0 && link->record.bandwidth_bps > 0;
+}
+
 uint64_t
 copse_link_capacity(const struct copse_link *link) {
   uint64_t percent = link->measured_revision == 0 ? 100 : link->measured.capacity_percent;

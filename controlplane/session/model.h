@@ -141,6 +141,10 @@ void copse_model_set_fan_out(struct copse_model *model, uint32_t fan_out);
 int copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision);
 void copse_model_free(struct copse_model *model);
 
+/* The link's object, null when the store says nothing of it at all. */
+struct copse_link *copse_model_link(const struct copse_model *model, const char *from, const char *to);
+/* It is in the topology, with some bandwidth for peers. */
+bool copse_link_configured(const struct copse_link *link);
 /* Layer 3 bit/s of a link that plans may hold: what is configured, lowered by what is measured. */
 uint64_t copse_link_capacity(const struct copse_link *link);
 /* Null when there is none; a session whose record is gone is none. */

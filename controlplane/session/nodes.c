@@ -28,6 +28,14 @@ copse_nodes_link(struct copse_nodes *nodes, const struct copse_api_link *link) {
 }
 
 void
+copse_nodes_target(struct copse_nodes *nodes, const struct copse_api_target *target) {
+  size_t start = nodes->operations.length;
+
+  copse_operations_target(&nodes->operations, target);
+  reflect(nodes, start);
+}
+
+void
 copse_nodes_member(struct copse_nodes *nodes, const struct copse_api_member *member) {
   size_t start = nodes->operations.length;
   bool known = member->slot < nodes->shadow.limits.members && nodes->shadow.member_at[member->slot] != NULL;
@@ -91,20 +99,26 @@ copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64_t no
 /* Finds whom the operation that failed was about. */
 struct culprit {
   uint32_t operation, at;
-  uint64_t id;
+  char id[COPSE_NAME_BYTES]; /* "": nobody we know */
 };
 
 static int
 find_culprit(void *context, uint16_t kind, const void *record, size_t length) {
   struct culprit *culprit = context;
 
+  uint64_t id = 0;
+
   (void)length;
-  if (culprit->at++ == culprit->operation) {
-    if (kind == COPSE_API_MEMBER_SET)
-      culprit->id = ((const struct copse_api_member *)record)->id;
-    if (kind == COPSE_API_TREE_SET)
-      culprit->id = ((const struct copse_api_tree *)record)->id;
-  }
+  if (culprit->at++ != culprit->operation)
+    return 0;
+  if (kind == COPSE_API_MEMBER_SET)
+    id = ((const struct copse_api_member *)record)->id;
+  if (kind == COPSE_API_TREE_SET)
+    id = ((const struct copse_api_tree *)record)->id;
+  if (id != 0)
+    snprintf(culprit->id, sizeof(culprit->id), "%016llx", (unsigned long long)id);
+  if (kind == COPSE_API_TARGET_SET)
+    copse_copy(culprit->id, sizeof(culprit->id), ((const struct copse_api_target *)record)->name);
   return 0;
 }
 
@@ -115,9 +129,9 @@ remember_refusal(struct copse_nodes *nodes, const struct copse_api_result *resul
   struct copse_refused *refused = &nodes->refused[nodes->next_refused];
 
   copse_operations_each(&nodes->operations, find_culprit, &culprit);
-  if (culprit.id == 0)
+  if (culprit.id[0] == '\0')
     return;
-  snprintf(refused->id, sizeof(refused->id), "%016llx", (unsigned long long)culprit.id);
+  memcpy(refused->id, culprit.id, sizeof(refused->id));
   refused->until_ms = copse_control_now() + REFUSED_MS;
   nodes->next_refused = (nodes->next_refused + 1) % COPSE_REFUSED_MAX;
 }
@@ -256,6 +270,7 @@ copse_nodes_walk(struct copse_control *control, uint64_t now_ms) {
   }
   copse_operations_clear(&nodes->operations);
   copse_desire_walk(control, now_ms);
+  copse_measure_targets(control, now_ms);
   copse_credit_push(control);
   copse_interest_walk(control, now_ms);
   if (nodes->operations.count > 0 || nodes->broken)

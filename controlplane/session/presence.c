@@ -10,7 +10,8 @@
 /* Puts our record under the present lease. */
 static int
 announce(struct copse_control *control) {
-  struct copse_pop_record record = {.endpoint = control->endpoint, .lease = control->lease};
+  struct copse_pop_record record = {
+    .endpoint = control->endpoint, .stamp_port = (uint16_t)control->config->stamp_port, .lease = control->lease};
   char key[16 + COPSE_NAME_BYTES], *text;
   struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .lease = control->lease};
   int result;

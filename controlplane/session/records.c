@@ -152,6 +152,7 @@ copse_measured_state(const struct copse_measured_record *measured) {
 
 bool
 copse_measured_read(const json_t *json, struct copse_measured_record *out) {
+  out->heard = json_is_true(json_object_get(json, "heard"));
   out->loss = json_number_value(json_object_get(json, "loss"));
   out->delay_ms = json_number_value(json_object_get(json, "delay_ms"));
   out->jitter_ms = json_number_value(json_object_get(json, "jitter_ms"));
@@ -160,9 +161,9 @@ copse_measured_read(const json_t *json, struct copse_measured_record *out) {
 
 json_t *
 copse_measured_write(const struct copse_measured_record *measured) {
-  return json_pack("{s:s, s:I, s:f, s:f, s:f}", "state", copse_measured_state(measured), "capacity_percent",
-                   (json_int_t)measured->capacity_percent, "loss", measured->loss, "delay_ms", measured->delay_ms,
-                   "jitter_ms", measured->jitter_ms);
+  return json_pack("{s:s, s:I, s:b, s:f, s:f, s:f}", "state", copse_measured_state(measured), "capacity_percent",
+                   (json_int_t)measured->capacity_percent, "heard", measured->heard, "loss", measured->loss, "delay_ms",
+                   measured->delay_ms, "jitter_ms", measured->jitter_ms);
 }
 
 bool

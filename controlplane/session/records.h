@@ -30,9 +30,10 @@ struct copse_link_record {
   char by[COPSE_NAME_BYTES]; /* the PoP whose configuration has it */
 };
 
-/* What is measured of a link, written by the PoP it leaves. */
+/* What is measured of a link, written by the PoP that it leaves. */
 struct copse_measured_record {
   uint64_t capacity_percent; /* of its configured bandwidth that can be used: 100 up, 0 down, between degraded */
+  bool heard;                /* test packets of the other end arrive */
   double loss;               /* share of packets, 0 to 1 */
   double delay_ms, jitter_ms;
 };

@@ -12,11 +12,13 @@ copse_shadow_create(struct copse_shadow *shadow, const struct copse_api_limits *
   shadow->tree_at = calloc((size_t)limits->trees + 1, sizeof(void *));
   shadow->member_at = calloc((size_t)limits->members + 1, sizeof(void *));
   shadow->link_at = calloc((size_t)limits->links + 1, sizeof(void *));
+  shadow->target_at = calloc((size_t)limits->links + 1, sizeof(void *));
   shadow->generations = malloc((size_t)shadow->limits.labels + 1);
-  if (shadow->tree_at == NULL || shadow->member_at == NULL || shadow->link_at == NULL || shadow->generations == NULL ||
-      copse_slots_create(&shadow->tree_slots, limits->trees) < 0 ||
+  if (shadow->tree_at == NULL || shadow->member_at == NULL || shadow->link_at == NULL || shadow->target_at == NULL ||
+      shadow->generations == NULL || copse_slots_create(&shadow->tree_slots, limits->trees) < 0 ||
       copse_slots_create(&shadow->member_slots, limits->members) < 0 ||
       copse_slots_create(&shadow->link_slots, limits->links) < 0 ||
+      copse_slots_create(&shadow->target_slots, limits->links) < 0 ||
       copse_slots_create(&shadow->label_slots, shadow->limits.labels) < 0) {
     copse_shadow_free(shadow);
     return -ENOMEM;
@@ -39,13 +41,16 @@ copse_shadow_free(struct copse_shadow *shadow) {
   copse_set_free(&shadow->trees, tree_free);
   copse_set_free(&shadow->members, free);
   copse_set_free(&shadow->links, free);
+  copse_set_free(&shadow->targets, free);
   copse_slots_free(&shadow->tree_slots);
   copse_slots_free(&shadow->member_slots);
   copse_slots_free(&shadow->link_slots);
+  copse_slots_free(&shadow->target_slots);
   copse_slots_free(&shadow->label_slots);
   free(shadow->tree_at);
   free(shadow->member_at);
   free(shadow->link_at);
+  free(shadow->target_at);
   free(shadow->generations);
   *shadow = (struct copse_shadow){0};
 }
@@ -117,17 +122,37 @@ name_of_id(uint64_t id, char name[17]) {
   snprintf(name, 17, "%016llx", (unsigned long long)id);
 }
 
+/* A name as it is in a record, which may lack its end. */
+static void
+name_of_record(const char record[COPSE_NAME_BYTES], char name[COPSE_NAME_BYTES]) {
+  memcpy(name, record, COPSE_NAME_BYTES);
+  name[COPSE_NAME_BYTES - 1] = '\0';
+}
+
 static int
 apply_link(struct copse_shadow *shadow, const struct copse_api_link *set) {
   struct copse_shadow_link *link;
   char name[COPSE_NAME_BYTES];
 
-  memcpy(name, set->name, sizeof(name));
-  name[sizeof(name) - 1] = '\0';
+  name_of_record(set->name, name);
   link = slot_entry(&shadow->links, &shadow->link_slots, (void **)shadow->link_at, set->slot, name, sizeof(*link));
   if (link == NULL)
     return -EBADMSG;
   link->set = *set;
+  return 0;
+}
+
+static int
+apply_target(struct copse_shadow *shadow, const struct copse_api_target *set) {
+  struct copse_shadow_target *target;
+  char name[COPSE_NAME_BYTES];
+
+  name_of_record(set->name, name);
+  target =
+    slot_entry(&shadow->targets, &shadow->target_slots, (void **)shadow->target_at, set->slot, name, sizeof(*target));
+  if (target == NULL)
+    return -EBADMSG;
+  target->set = *set;
   return 0;
 }
 
@@ -229,6 +254,15 @@ apply_remove(struct copse_shadow *shadow, uint16_t kind, uint32_t slot) {
     free(link);
     return 0;
   }
+  if (kind == COPSE_API_TARGET_REMOVE && slot < shadow->limits.links && shadow->target_at[slot] != NULL) {
+    struct copse_shadow_target *target = shadow->target_at[slot];
+
+    copse_set_remove(&shadow->targets, target->name);
+    copse_slots_release(&shadow->target_slots, slot);
+    shadow->target_at[slot] = NULL;
+    free(target);
+    return 0;
+  }
   return -EBADMSG;
 }
 
@@ -243,7 +277,10 @@ copse_shadow_apply(struct copse_shadow *shadow, uint16_t kind, const void *recor
     return apply_member(shadow, record);
   case COPSE_API_TREE_SET:
     return apply_tree(shadow, record);
+  case COPSE_API_TARGET_SET:
+    return apply_target(shadow, record);
   case COPSE_API_LINK_REMOVE:
+  case COPSE_API_TARGET_REMOVE:
   case COPSE_API_MEMBER_REMOVE:
   case COPSE_API_TREE_REMOVE:
     return apply_remove(shadow, kind, ((const struct copse_api_slot *)record)->slot);

@@ -15,10 +15,11 @@ struct copse_shadow_tree {
   struct copse_api_hop *hops;
   bool *unwanted; /* by hop: the child has been told that its subtree wants nothing */
   uint64_t allowance_bytes;
-  bool planned;        /* wanted by a plan, seen in the last walk over the sessions */
-  bool removing;       /* goes with this batch */
-  uint64_t leaving_ms; /* since when no plan wants it; 0: one does */
-  uint64_t packets;    /* at the root: last count seen, and when it last moved */
+  bool planned;         /* wanted by a plan, seen in the last walk over the sessions */
+  bool removing;        /* goes with this batch */
+  uint64_t leaving_ms;  /* since when no plan wants it; 0: one does */
+  uint64_t rootless_ms; /* since when its root has let it go as well */
+  uint64_t packets;     /* at the root: last count seen, and when it last moved */
   uint64_t bytes, active_ms;
   uint64_t published_ms, published_bytes, published_red, published_unpaid;
   uint64_t sampled_packets; /* stats.c */
@@ -41,12 +42,19 @@ struct copse_shadow_link {
   double sent_pps, received_pps;      /* smoothed */
 };
 
+struct copse_shadow_target {
+  char name[COPSE_NAME_BYTES];
+  struct copse_api_target set;
+  bool wanted;
+};
+
 struct copse_shadow {
-  struct copse_set trees, members, links;
-  struct copse_slots tree_slots, member_slots, link_slots, label_slots;
+  struct copse_set trees, members, links, targets;
+  struct copse_slots tree_slots, member_slots, link_slots, target_slots, label_slots;
   struct copse_shadow_tree **tree_at;     /* by slot */
   struct copse_shadow_member **member_at; /* by slot */
   struct copse_shadow_link **link_at;     /* by slot */
+  struct copse_shadow_target **target_at; /* by slot */
   uint8_t *generations; /* of label slots: the next to give out; random at first, since those before us are unknown */
   struct copse_api_limits limits;
   uint64_t generation; /* of the table */

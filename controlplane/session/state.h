@@ -10,6 +10,7 @@
 #include "config.h"
 #include "control.h"
 #include "dataplane/client.h"
+#include "measure/measure.h"
 #include "model.h"
 #include "shadow.h"
 #include "store/transaction.h"
@@ -24,7 +25,7 @@ enum copse_nodes_state {
 #define COPSE_REFUSED_MAX 16
 /* An object the dataplane refused is left alone for a while. */
 struct copse_refused {
-  char id[COPSE_ID_BYTES];
+  char id[COPSE_NAME_BYTES]; /* of a member or tree, name of a target */
   uint64_t until_ms;
 };
 
@@ -72,6 +73,7 @@ struct copse_control {
   struct copse_dataplane *dataplane;
   struct copse_model model;
   struct copse_nodes nodes;
+  struct copse_measure measure;
 };
 
 /* Milliseconds of the monotonic clock, and of the calendar's: the only places where clocks are read. */
@@ -117,6 +119,7 @@ void copse_nodes_walk(struct copse_control *control, uint64_t now_ms);
 void copse_nodes_stop(struct copse_control *control);
 /* Queues an operation and applies it to the shadow. */
 void copse_nodes_link(struct copse_nodes *nodes, const struct copse_api_link *link);
+void copse_nodes_target(struct copse_nodes *nodes, const struct copse_api_target *target);
 void copse_nodes_member(struct copse_nodes *nodes, const struct copse_api_member *member);
 void copse_nodes_tree(struct copse_nodes *nodes, const struct copse_api_tree *tree, const struct copse_api_hop *hops);
 void copse_nodes_allowance(struct copse_nodes *nodes, uint32_t slot, uint64_t total_bytes);
@@ -124,6 +127,9 @@ void copse_nodes_remove(struct copse_nodes *nodes, enum copse_api_operation_kind
 /* What the subtree of a child wants of so many blocks: all, or none. */
 void copse_nodes_branch(struct copse_nodes *nodes, uint32_t slot, uint32_t hop, uint32_t blocks, bool wanted);
 bool copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64_t now_ms);
+
+/* metrics.c: what precedes the series of a name. */
+void copse_metrics_head(FILE *out, const char *name, const char *type, const char *help);
 
 /* desire.c: queues what makes the shadow what the model wants. */
 void copse_desire_walk(struct copse_control *control, uint64_t now_ms);

@@ -32,7 +32,9 @@ make_counters(struct fake_dataplane *fake) {
   size_t worker = member + FAKE_MEMBERS * sizeof(struct copse_member_counters);
   size_t tree_state = worker + sizeof(struct copse_worker_counters);
   size_t member_state = tree_state + FAKE_TREES * sizeof(struct copse_tree_state);
-  size_t bytes = member_state + FAKE_MEMBERS * sizeof(struct copse_member_state);
+  size_t target_state = member_state + FAKE_MEMBERS * sizeof(struct copse_member_state);
+  size_t stamp = target_state + FAKE_LINKS * sizeof(struct copse_target_state);
+  size_t bytes = stamp + sizeof(struct copse_stamp_counters);
 
   fake->shm_fd = memfd_create("fake", MFD_CLOEXEC);
   if (ftruncate(fake->shm_fd, (off_t)bytes) < 0)
@@ -48,7 +50,9 @@ make_counters(struct fake_dataplane *fake) {
                                   .link_offset = link,
                                   .member_offset = member,
                                   .tree_state_offset = tree_state,
-                                  .member_state_offset = member_state};
+                                  .member_state_offset = member_state,
+                                  .target_state_offset = target_state,
+                                  .stamp_offset = stamp};
 }
 
 struct copse_tree_counters *
@@ -103,6 +107,19 @@ fake_link_find(struct fake_dataplane *fake, const char *name) {
     if (fake->link_set[i] && strcmp(fake->links[i].name, name) == 0)
       return &fake->links[i];
   return NULL;
+}
+
+struct copse_api_target *
+fake_target_find(struct fake_dataplane *fake, const char *name) {
+  for (size_t i = 0; i < FAKE_LINKS; i++)
+    if (fake->target_set[i] && strcmp(fake->targets[i].name, name) == 0)
+      return &fake->targets[i];
+  return NULL;
+}
+
+struct copse_target_state *
+fake_target_state(struct fake_dataplane *fake, uint32_t slot) {
+  return (struct copse_target_state *)((uint8_t *)fake->shm + fake->shm->target_state_offset) + slot;
 }
 
 unsigned
@@ -271,6 +288,26 @@ set_interest(struct fake_dataplane *fake, const struct copse_api_interest *inter
 }
 
 static int
+set_target(struct fake_dataplane *fake, const struct copse_api_target *set) {
+  const struct copse_api_target *same = fake_target_find(fake, set->name);
+
+  if (set->slot >= FAKE_LINKS || (same != NULL && same->slot != set->slot))
+    return refuse(fake, -EINVAL, "target: slot, or a name twice");
+  fake->targets[set->slot] = *set;
+  fake->target_set[set->slot] = true;
+  return 0;
+}
+
+static int
+remove_target(struct fake_dataplane *fake, uint32_t slot) {
+  if (slot >= FAKE_LINKS || !fake->target_set[slot])
+    return refuse(fake, -ENOENT, "target: none");
+  fake->target_set[slot] = false;
+  fake_target_state(fake, slot)->id = 0;
+  return 0;
+}
+
+static int
 apply(void *context, uint16_t kind, const void *record, size_t length) {
   struct fake_dataplane *fake = context;
   const struct copse_api_allowance *allowance = record;
@@ -296,6 +333,10 @@ apply(void *context, uint16_t kind, const void *record, size_t length) {
     return 0;
   case COPSE_API_INTEREST:
     return set_interest(fake, record);
+  case COPSE_API_TARGET_SET:
+    return set_target(fake, record);
+  case COPSE_API_TARGET_REMOVE:
+    return remove_target(fake, ((const struct copse_api_slot *)record)->slot);
   default:
     return remove_slot(fake, kind, ((const struct copse_api_slot *)record)->slot);
   }
@@ -334,6 +375,9 @@ dump(const struct fake_dataplane *fake, struct copse_operations *operations) {
   for (size_t i = 0; i < FAKE_LINKS; i++)
     if (fake->link_set[i])
       copse_operations_link(operations, &fake->links[i]);
+  for (size_t i = 0; i < FAKE_LINKS; i++)
+    if (fake->target_set[i])
+      copse_operations_target(operations, &fake->targets[i]);
   for (size_t i = 0; i < FAKE_MEMBERS; i++) {
     struct copse_api_member member = fake->members[i];
 
@@ -503,6 +547,7 @@ fake_dataplane_restart(struct fake_dataplane *fake) {
   memset(fake->trees, 0, sizeof(fake->trees));
   memset(fake->members, 0, sizeof(fake->members));
   memset(fake->link_set, 0, sizeof(fake->link_set));
+  memset(fake->target_set, 0, sizeof(fake->target_set));
   fake->instance++;
   fake->generation = 0;
   make_counters(fake);

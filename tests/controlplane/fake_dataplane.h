@@ -33,6 +33,8 @@ struct fake_dataplane {
   uint32_t interest_words[FAKE_MEMBERS];         /* of the last INTEREST */
   struct copse_api_link links[FAKE_LINKS];
   bool link_set[FAKE_LINKS];
+  struct copse_api_target targets[FAKE_LINKS];
+  bool target_set[FAKE_LINKS];
   unsigned batches, operations; /* applied */
   unsigned removed;             /* trees, members, links */
   int refuse;                   /* status of the next batch, then 0 */
@@ -51,6 +53,7 @@ void fake_dataplane_restart(struct fake_dataplane *fake);
 struct fake_tree *fake_tree_find(struct fake_dataplane *fake, uint64_t id);
 struct copse_api_member *fake_member_find(struct fake_dataplane *fake, uint64_t id);
 struct copse_api_link *fake_link_find(struct fake_dataplane *fake, const char *name);
+struct copse_api_target *fake_target_find(struct fake_dataplane *fake, const char *name);
 unsigned fake_tree_count(const struct fake_dataplane *fake);
 unsigned fake_member_count(const struct fake_dataplane *fake);
 
@@ -62,6 +65,7 @@ uint64_t fake_tree_carry(struct fake_dataplane *fake, uint64_t id, uint64_t byte
 struct copse_tree_counters *fake_tree_counters(struct fake_dataplane *fake, uint32_t slot);
 struct copse_tree_state *fake_tree_state(struct fake_dataplane *fake, uint32_t slot);
 struct copse_worker_counters *fake_worker_counters(struct fake_dataplane *fake);
+struct copse_target_state *fake_target_state(struct fake_dataplane *fake, uint32_t slot);
 struct copse_link_counters *fake_link_counters(struct fake_dataplane *fake, uint32_t slot);
 struct copse_member_counters *fake_member_counters(struct fake_dataplane *fake, uint32_t slot);
 struct copse_member_state *fake_member_state(struct fake_dataplane *fake, uint32_t slot);
