@@ -46,32 +46,34 @@ copse_bucket_cost(const struct copse_rate *rate, uint32_t bytes) {
 /* How much of its depth traffic may use. */
 enum copse_share { COPSE_WHOLE, COPSE_HALF /* leaves room for what may use all */ };
 
-/* Takes `bytes` at `now` (TSC) if the bucket is at most its depth, or that share of it, ahead. Returns whether they
- * conform; if not, nothing is taken. */
-static inline bool
-copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, enum copse_share share,
-                  bool shared) {
+/* Of `count` packets, one or more, of `bytes` each, takes at `now` (TSC) as many as conform one after the other while
+ * the bucket is at most its depth, or that share of it, ahead. Returns how many. */
+static inline uint32_t
+copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint32_t count,
+                  enum copse_share share, bool shared) {
   const uint64_t ticks = now << COPSE_TICK_BITS;
   uint64_t arrival, next;
+  uint32_t taken;
 
   if (rate->cost == 0)
-    return true;
+    return count;
   const uint64_t cost = copse_bucket_cost(rate, bytes);
+  const uint64_t depth = (rate->depth > cost ? rate->depth : cost) >> share;
   arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
   do {
-    const int64_t ahead = arrival == 0 ? 0 : (int64_t)(arrival - ticks);
-    if (ahead > (int64_t)(rate->depth >> share) && ahead > (int64_t)(cost >> share))
-      return false;
-    next = ticks + (uint64_t)(ahead > 0 ? ahead : 0) + cost;
+    const int64_t ahead = arrival == 0 || (int64_t)(arrival - ticks) < 0 ? 0 : (int64_t)(arrival - ticks);
+    if (__builtin_expect(ahead > (int64_t)depth, 0))
+      return 0;
+    const uint64_t room = depth - (uint64_t)ahead;
+    taken = __builtin_expect((count - 1) * cost <= room, 1) ? count : (uint32_t)(room / cost) + 1;
+    next = ticks + (uint64_t)ahead + taken * cost;
     if (!shared) {
       __atomic_store_n(bucket, next, __ATOMIC_RELAXED);
-      return true;
+      return taken;
     }
   } while (!__atomic_compare_exchange_n(bucket, &arrival, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-  return true;
+  return taken;
 }
-
-enum copse_colour { COPSE_GREEN, COPSE_YELLOW, COPSE_RED };
 
 /* The pair of rates of RFC 2698, colour blind. */
 struct copse_meter_rates {
@@ -82,17 +84,23 @@ struct copse_meter {
   uint64_t committed, peak; /* buckets */
 };
 
-static inline enum copse_colour
+/* The first packets of some are green, the next ones yellow, the rest red. */
+struct copse_colours {
+  uint32_t green, yellow;
+};
+
+/* Colours `count` packets, one or more, of `bytes` each. */
+static inline struct copse_colours
 copse_meter_colour(struct copse_meter *meter, const struct copse_meter_rates *rates, uint64_t now, uint32_t bytes,
-                   bool shared) {
+                   uint32_t count, bool shared) {
+  uint32_t passed, green = 0;
+
   if (rates->peak.cost == 0)
-    return COPSE_GREEN;
-  if (!copse_bucket_take(&meter->peak, &rates->peak, now, bytes, COPSE_WHOLE, shared))
-    return COPSE_RED;
-  if (rates->committed.cost != 0 &&
-      copse_bucket_take(&meter->committed, &rates->committed, now, bytes, COPSE_WHOLE, shared))
-    return COPSE_GREEN;
-  return COPSE_YELLOW;
+    return (struct copse_colours){.green = count};
+  passed = copse_bucket_take(&meter->peak, &rates->peak, now, bytes, count, COPSE_WHOLE, shared);
+  if (passed > 0 && rates->committed.cost != 0)
+    green = copse_bucket_take(&meter->committed, &rates->committed, now, bytes, passed, COPSE_WHOLE, shared);
+  return (struct copse_colours){.green = green, .yellow = passed - green};
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes copies: by rewriting the packet itself when there is one left to make, by copying it into one segment, or by
- * new headers in front of its payload, which all such copies share. */
+/* Makes the copies of a run: by rewriting the packet itself when there is one left to make, by copying it into one
+ * segment, or by new headers in front of what all copies of the packet share. */
 #include "pipeline/checksum.h"
 #include "pipeline/pipeline.h"
 
@@ -10,83 +10,99 @@
 #define DSCP_AF11 (10 << 2) /* green */
 #define DSCP_AF12 (12 << 2) /* yellow */
 
-/* What the copies of one packet have in common. */
-struct content {
-  const struct copse_header *header; /* to links, to members */
-  struct rte_mbuf *payload;          /* and what follows it */
-  uint32_t payload_offset;
-  uint32_t payload_bytes;
-  uint16_t segments; /* of the shared payload */
+/* Of the block header, what differs between the copies of a packet to one kind of next hop: up to the label. */
+#define OWN_BYTES offsetof(struct copse_header, block)
+
+/* What size and colour decide, the same for all copies of a run. */
+struct fields {
+  bool whole; /* each copy has all of the block header, else OWN_BYTES of it and shares the rest */
   uint8_t dscp;
   uint16_t udp_bytes;  /* network order */
-  uint16_t sum[2];     /* of header and payload, for IPv6 */
-  uint8_t ipv4[4];     /* first bytes of the header: version, DSCP, length */
+  uint32_t ipv4;       /* first bytes of the header: version, DSCP, length */
   uint32_t ipv4_extra; /* what they add to the sum of a destination's header */
 };
 
 static void
-fill_content(struct content *content, const struct copse_packet *packet) {
-  const uint16_t udp_bytes = (uint16_t)(sizeof(struct rte_udp_hdr) + COPSE_HEADER_BYTES + packet->payload_bytes);
+fill_fields(struct fields *fields, const struct copse_run *run) {
+  const uint16_t udp_bytes = (uint16_t)(sizeof(struct rte_udp_hdr) + COPSE_HEADER_BYTES + run->packets->payload_bytes);
   const uint16_t ipv4_bytes = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_ipv4_hdr) + udp_bytes));
 
-  content->header = packet->out;
-  content->payload = packet->mbuf;
-  content->payload_offset = packet->payload_offset;
-  content->payload_bytes = packet->payload_bytes;
-  content->segments = packet->mbuf->nb_segs;
-  content->dscp = packet->colour == COPSE_GREEN ? DSCP_AF11 : DSCP_AF12;
-  content->udp_bytes = rte_cpu_to_be_16(udp_bytes);
-  content->ipv4[0] = RTE_IPV4_VHL_DEF;
-  content->ipv4[1] = content->dscp;
-  memcpy(content->ipv4 + 2, &ipv4_bytes, sizeof(ipv4_bytes));
-  content->ipv4_extra = (uint32_t)ipv4_bytes + rte_cpu_to_be_16(content->dscp);
+  fields->whole = copse_mixed(run->packets->fan_out);
+  fields->dscp = run->yellow ? DSCP_AF12 : DSCP_AF11;
+  fields->udp_bytes = rte_cpu_to_be_16(udp_bytes);
+  fields->ipv4 = RTE_IPV4_VHL_DEF | (uint32_t)fields->dscp << 8 | (uint32_t)ipv4_bytes << 16;
+  fields->ipv4_extra = (uint32_t)ipv4_bytes + rte_cpu_to_be_16(fields->dscp);
 }
 
-/* Before the headers are taken off the packet. */
+/* Header and payload, for the checksum of copies over IPv6; before the headers are taken off the packet. */
 static void
-sum_content(struct content *content) {
-  const uint32_t payload = copse_sum(content->payload, content->payload_offset, content->payload_bytes);
+sum_packet(struct copse_packet *packet) {
+  const uint32_t payload = copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
 
   for (int i = 0; i < 2; i++)
-    content->sum[i] = __rte_raw_cksum_reduce(payload + rte_raw_cksum(&content->header[i], sizeof(content->header[i])));
+    if (packet->out[i] != NULL)
+      packet->sum[i] = __rte_raw_cksum_reduce(payload + rte_raw_cksum(packet->out[i], sizeof(*packet->out[i])));
+}
+
+/* ---- headers of a copy ---- */
+
+static inline uint16_t
+ipv4_checksum(const struct copse_copy *copy, const struct fields *fields) {
+  return (uint16_t)~__rte_raw_cksum_reduce(copy->destination->checksum + fields->ipv4_extra);
 }
 
 static inline void
-finish_ipv4(struct rte_ipv4_hdr *ip, const struct copse_destination *destination, const struct content *content) {
-  memcpy(ip, content->ipv4, sizeof(content->ipv4));
-  ip->hdr_checksum = (uint16_t)~__rte_raw_cksum_reduce(destination->checksum + content->ipv4_extra);
-  ((struct rte_udp_hdr *)(ip + 1))->dgram_len = content->udp_bytes;
+finish_ipv4(struct rte_ipv4_hdr *ip, const struct fields *fields, uint16_t checksum) {
+  memcpy(ip, &fields->ipv4, sizeof(fields->ipv4));
+  ip->hdr_checksum = checksum;
+  ((struct rte_udp_hdr *)(ip + 1))->dgram_len = fields->udp_bytes;
 }
 
 static void
-finish_ipv6(struct rte_ipv6_hdr *ip, const struct copse_copy *copy, const struct content *content) {
+finish_ipv6(struct rte_ipv6_hdr *ip, const struct copse_copy *copy, const struct fields *fields,
+            const struct copse_packet *packet) {
   struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
   uint16_t checksum;
 
-  ip->vtc_flow = rte_cpu_to_be_32(6U << 28 | (uint32_t)content->dscp << 20);
-  ip->payload_len = content->udp_bytes;
-  udp->dgram_len = content->udp_bytes;
+  ip->vtc_flow = rte_cpu_to_be_32(6U << 28 | (uint32_t)fields->dscp << 20);
+  ip->payload_len = fields->udp_bytes;
+  udp->dgram_len = fields->udp_bytes;
   checksum =
-    (uint16_t)~__rte_raw_cksum_reduce(copy->destination->checksum + 2U * content->udp_bytes +
-                                      content->sum[copy->to_member] + (copy->label & 0xffff) + (copy->label >> 16));
+    (uint16_t)~__rte_raw_cksum_reduce(copy->destination->checksum + 2U * fields->udp_bytes +
+                                      packet->sum[copy->to_member] + (copy->label & 0xffff) + (copy->label >> 16));
   udp->dgram_cksum = checksum == 0 ? 0xffff : checksum;
 }
 
-/* Everything up to the payload. Moved in whole registers, so that what a short header leaves over is overwritten by
- * what follows it: first the addresses, then the block header. */
+/* Everything up to the block header. Moved in whole registers, so that what a short header leaves over must be
+ * overwritten by what follows it. */
 static inline void
-write_headers(uint8_t *at, const struct copse_copy *copy, const struct content *content) {
+write_addresses(uint8_t *at, const struct copse_copy *copy, const struct fields *fields, uint16_t checksum,
+                const struct copse_packet *packet) {
   const struct copse_destination *destination = copy->destination;
-  struct copse_header *header = (struct copse_header *)(at + destination->header_bytes);
 
   memcpy(at, destination->header, 48);
   if (likely(!destination->ipv6)) {
-    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), destination, content);
+    finish_ipv4((struct rte_ipv4_hdr *)(at + destination->l3_offset), fields, checksum);
   } else {
     memcpy(at + 48, destination->header + 48, sizeof(destination->header) - 48);
-    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), copy, content);
+    finish_ipv6((struct rte_ipv6_hdr *)(at + destination->l3_offset), copy, fields, packet);
   }
-  memcpy(header, &content->header[copy->to_member], sizeof(*header));
+}
+
+static inline void
+write_header(uint8_t *at, const struct copse_copy *copy, const struct copse_packet *packet) {
+  struct copse_header *header = (struct copse_header *)at;
+
+  memcpy(header, packet->out[copy->to_member], sizeof(*header));
+  header->label = copy->label;
+}
+
+/* The part of it that is not shared. */
+static inline void
+write_own(uint8_t *at, const struct copse_copy *copy, const struct copse_packet *packet) {
+  struct copse_header *header = (struct copse_header *)at;
+
+  memcpy(header, packet->out[copy->to_member], offsetof(struct copse_header, label));
   header->label = copy->label;
 }
 
@@ -96,25 +112,32 @@ write_headers(uint8_t *at, const struct copse_copy *copy, const struct content *
 static inline void
 fill_mbuf(struct rte_mbuf *frame, uint32_t data_bytes, uint32_t frame_bytes) {
   frame->data_off = RTE_PKTMBUF_HEADROOM;
+  frame->ol_flags = 0;
   frame->data_len = (uint16_t)data_bytes;
   frame->pkt_len = frame_bytes;
-  frame->ol_flags = 0;
-  frame->tx_offload = 0;
 }
 
-/* Takes over one reference to the payload. */
+/* Takes over one reference to the packet, from which everything has been taken off that is not shared. */
 static inline void
-chain_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
-  fill_mbuf(frame, copy->frame_bytes - content->payload_bytes, copy->frame_bytes);
-  frame->nb_segs = content->segments + 1;
-  frame->next = content->payload;
-  write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
+chain_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct fields *fields, uint16_t checksum,
+           const struct copse_packet *packet) {
+  const uint32_t addresses = copy->destination->header_bytes;
+
+  fill_mbuf(frame, addresses + (fields->whole ? COPSE_HEADER_BYTES : OWN_BYTES), copy->frame_bytes);
+  frame->nb_segs = packet->mbuf->nb_segs + 1;
+  frame->next = packet->mbuf;
+  uint8_t *at = rte_pktmbuf_mtod(frame, uint8_t *);
+  write_addresses(at, copy, fields, checksum, packet);
+  if (fields->whole)
+    write_header(at + addresses, copy, packet);
+  else
+    write_own(at + addresses, copy, packet);
 }
 
 static void
-copy_payload(uint8_t *to, const struct content *content) {
-  const struct rte_mbuf *segment = content->payload;
-  uint32_t offset = content->payload_offset, left = content->payload_bytes;
+copy_payload(uint8_t *to, const struct copse_packet *packet) {
+  const struct rte_mbuf *segment = packet->mbuf;
+  uint32_t offset = packet->payload_offset, left = packet->payload_bytes;
 
   for (; left > 0; segment = segment->next, offset = 0) {
     const uint32_t here = RTE_MIN(left, segment->data_len - offset);
@@ -125,11 +148,14 @@ copy_payload(uint8_t *to, const struct content *content) {
 }
 
 static inline void
-single_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
+single_copy(struct rte_mbuf *frame, const struct copse_copy *copy, const struct fields *fields, uint16_t checksum,
+            const struct copse_packet *packet) {
   fill_mbuf(frame, copy->frame_bytes, copy->frame_bytes);
   uint8_t *at = rte_pktmbuf_mtod(frame, uint8_t *);
-  write_headers(at, copy, content);
-  copy_payload(at + copy->frame_bytes - content->payload_bytes, content);
+  write_addresses(at, copy, fields, checksum, packet);
+  at += copy->destination->header_bytes;
+  write_header(at, copy, packet);
+  copy_payload(at + COPSE_HEADER_BYTES, packet);
 }
 
 static bool
@@ -141,48 +167,40 @@ can_rewrite(const struct copse_packet *packet, const struct copse_copy *copy) {
 }
 
 static void
-rewrite(struct rte_mbuf *frame, const struct copse_copy *copy, const struct content *content) {
-  const uint32_t headers = copy->frame_bytes - content->payload_bytes;
+rewrite(const struct copse_copy *copy, const struct fields *fields, const struct copse_packet *packet) {
+  struct rte_mbuf *frame = packet->mbuf;
+  const uint32_t headers = copy->frame_bytes - packet->payload_bytes;
 
-  frame->data_off = (uint16_t)(frame->data_off + content->payload_offset - headers);
-  frame->data_len = (uint16_t)(frame->data_len - content->payload_offset + headers);
+  frame->data_off = (uint16_t)(frame->data_off + packet->payload_offset - headers);
+  frame->data_len = (uint16_t)(frame->data_len - packet->payload_offset + headers);
   frame->pkt_len = copy->frame_bytes;
   frame->ol_flags = 0;
-  write_headers(rte_pktmbuf_mtod(frame, uint8_t *), copy, content);
+  uint8_t *at = rte_pktmbuf_mtod(frame, uint8_t *);
+  const struct copse_header header = *packet->out[copy->to_member];
+  write_addresses(at, copy, fields, ipv4_checksum(copy, fields), packet);
+  at += copy->destination->header_bytes;
+  memcpy(at, &header, sizeof(header));
+  ((struct copse_header *)at)->label = copy->label;
 }
 
-/* ---- all copies of a packet ---- */
-
-/* Takes the headers off the packet; what remains has one reference for each of `holders`. */
-static void
-share_payload(struct content *content, uint32_t holders) {
-  struct rte_mbuf *head = content->payload;
-
-  rte_pktmbuf_adj(head, (uint16_t)content->payload_offset);
-  content->payload_offset = 0;
-  if (head->data_len == 0 && head->next != NULL) {
-    content->payload = head->next;
-    content->segments--;
-    head->next = NULL;
-    head->nb_segs = 1;
-    rte_pktmbuf_free_seg(head);
-  }
-  if (holders > 1)
-    rte_pktmbuf_refcnt_update(content->payload, (int16_t)(holders - 1));
-}
+/* ---- copies for one lane ---- */
 
 static void
-lose(struct copse_worker *worker, const struct copse_packet *packet, const struct copse_copy *copy) {
-  copse_drop_copy(worker, packet->tree, copy->index, packet->colour == COPSE_YELLOW, COPSE_DROP_NO_BUFFER);
+lose(struct copse_worker *worker, const struct copse_run *run, const struct copse_copy *copy) {
+  copse_drop_copy(worker, run->packets->tree, copy->index, run->yellow, COPSE_DROP_NO_BUFFER,
+                  (uint32_t)__builtin_popcount(copy->packets));
+  for (uint32_t packets = copy->packets; copy->chain && packets != 0; packets &= packets - 1)
+    rte_pktmbuf_free(run->packets[__builtin_ctz(packets)].mbuf);
 }
 
 static inline struct copse_tx_note
-note_of(const struct copse_packet *packet, const struct copse_copy *copy) {
-  return (struct copse_tx_note){.tree = packet->tree,
+note_of(const struct copse_run *run, const struct copse_copy *copy, uint32_t frames) {
+  return (struct copse_tx_note){.tree = run->packets->tree,
                                 .destination = copy->index,
+                                .frames = frames,
                                 .frame_bytes = copy->frame_bytes,
                                 .l3_offset = copy->destination->l3_offset,
-                                .yellow = packet->colour == COPSE_YELLOW};
+                                .yellow = run->yellow};
 }
 
 /* Takes `count` mbufs, or else as many as there are; returns how many. */
@@ -197,76 +215,152 @@ take(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint32_t count) {
   return taken;
 }
 
-/* How many copies from the first on are for one lane and made in one way. */
-static uint32_t
-run_of(const struct copse_copy *copies, uint32_t count) {
-  uint32_t run = 1;
+/* Makes up to `count` copies for a next hop in `frames`, and forgets their packets; returns how many. */
+static __rte_always_inline uint32_t
+fill_frames(struct rte_mbuf **frames, uint32_t count, const struct copse_run *run, bool one, struct copse_copy *copy,
+            const struct fields *fields) {
+  const uint16_t checksum = ipv4_checksum(copy, fields);
+  uint32_t packets = one ? 1 : copy->packets, made = 0;
 
-  while (run < count && copies[run].lane == copies->lane && copies[run].chain == copies->chain)
-    run++;
-  return run;
+  for (; made < count && packets != 0; made++, packets &= packets - 1) {
+    const struct copse_packet *packet = &run->packets[__builtin_ctz(packets)];
+    if (copy->chain)
+      chain_copy(frames[made], copy, fields, checksum, packet);
+    else
+      single_copy(frames[made], copy, fields, checksum, packet);
+  }
+  copy->packets = packets;
+  return made;
 }
 
-/* Makes copies of a run where its lane keeps them, or counts those that there is no buffer for. Returns how many it
- * has dealt with. */
-static uint32_t
-send_run(struct copse_worker *worker, const struct copse_packet *packet, const struct copse_copy *copies,
-         uint32_t count, const struct content *content) {
+/* Makes copies for the first of `count` next hops, and those after it of the same lane and technique, where the lane
+ * keeps them and as far as it has room; `one`: the run is of one packet. Returns how many next hops are done with. */
+static __rte_always_inline uint32_t
+send_copies(struct copse_worker *worker, const struct copse_run *run, bool one, struct copse_copy *copies,
+            uint32_t count, const struct fields *fields) {
   struct copse_lane *lane = copies->lane;
   const bool chain = copies->chain;
+  uint32_t frames = 0, hops = 0, done = 0;
 
   if (unlikely(lane->waiting == COPSE_TX_BURST))
     copse_transmit(worker, lane);
-  count = RTE_MIN(count, COPSE_TX_BURST - lane->waiting);
-  struct rte_mbuf **frames = &lane->frame[lane->waiting];
-  struct copse_tx_note *notes = &lane->note[lane->waiting];
-  const uint32_t taken = take(chain ? lane->config.technique.header : lane->config.technique.copy, frames, count);
-  for (uint32_t i = 0; i < taken; i++) {
-    if (chain)
-      chain_copy(frames[i], &copies[i], content);
-    else
-      single_copy(frames[i], &copies[i], content);
-    notes[i] = note_of(packet, &copies[i]);
+  const uint32_t room = COPSE_TX_BURST - lane->waiting;
+  for (; hops < count && copies[hops].lane == lane && copies[hops].chain == chain && frames < room; hops++)
+    frames += one ? 1 : (uint32_t)__builtin_popcount(copies[hops].packets);
+  frames = RTE_MIN(frames, room);
+  struct rte_mbuf **frame = &lane->frame[lane->waiting];
+  struct copse_tx_note *note = &lane->note[lane->notes];
+  const uint32_t taken = take(chain ? lane->config.technique.header : lane->config.technique.copy, frame, frames);
+  for (uint32_t made, left = taken; left > 0; frame += made, left -= made) {
+    made = fill_frames(frame, left, run, one, &copies[done], fields);
+    *note++ = note_of(run, &copies[done], made);
+    done += one || copies[done].packets == 0;
   }
   lane->waiting += taken;
-  if (likely(taken == count))
-    return count;
+  lane->notes = (uint32_t)(note - lane->note);
+  if (likely(taken == frames))
+    return done;
   worker->rotation++;
-  for (uint32_t i = taken; i < count; i++) {
-    lose(worker, packet, &copies[i]);
-    if (chain)
-      rte_pktmbuf_free(content->payload);
+  for (; done < hops; done++)
+    lose(worker, run, &copies[done]);
+  return hops;
+}
+
+/* ---- all copies of a run ---- */
+
+static void
+free_packets(const struct copse_run *run, uint32_t packets) {
+  for (; packets != 0; packets &= packets - 1)
+    rte_pktmbuf_free(run->packets[__builtin_ctz(packets)].mbuf);
+}
+
+/* Takes off the packet what is not shared; what remains has one reference for each of `holders`. */
+static void
+share_packet(struct copse_packet *packet, const struct fields *fields, uint32_t holders) {
+  const uint16_t shared = fields->whole ? 0 : COPSE_HEADER_BYTES - OWN_BYTES;
+  struct rte_mbuf *head = packet->mbuf;
+
+  if (unlikely(holders == 0)) {
+    rte_pktmbuf_free(head);
+    return;
   }
-  return count;
+  rte_pktmbuf_adj(head, packet->payload_offset - shared);
+  packet->payload_offset = shared;
+  if (unlikely(head->data_len == 0 && head->next != NULL)) {
+    packet->mbuf = head->next;
+    packet->mbuf->nb_segs = head->nb_segs - 1;
+    head->next = NULL;
+    head->nb_segs = 1;
+    rte_pktmbuf_free_seg(head);
+  }
+  if (holders > 1)
+    rte_pktmbuf_refcnt_update(packet->mbuf, (int16_t)(holders - 1));
+}
+
+/* How many copies share packet `number` of a run. */
+static uint32_t
+chains_of(const struct copse_worker *worker, const struct copse_chosen *chosen, int number) {
+  uint32_t chains = 0;
+
+  for (uint32_t i = 0; i < chosen->copies; i++)
+    chains += worker->copies[i].chain && worker->copies[i].packets >> number & 1;
+  return chains;
+}
+
+/* Shares packets of a run between the copies that chain, and us if we `hold` them. */
+static void
+share_packets(const struct copse_worker *worker, const struct copse_run *run, uint32_t packets,
+              const struct copse_chosen *chosen, const struct fields *fields, bool hold) {
+  for (; packets != 0; packets &= packets - 1) {
+    const int i = __builtin_ctz(packets);
+    const uint32_t chains = chosen->partial ? chains_of(worker, chosen, i) : chosen->chains;
+    share_packet(&run->packets[i], fields, chains + hold);
+  }
+}
+
+/* Whether all packets of the copies may become the copies themselves. Some would be out of order. */
+static bool
+can_rewrite_all(const struct copse_run *run, const struct copse_copy *copy) {
+  for (uint32_t packets = copy->packets; packets != 0; packets &= packets - 1)
+    if (!can_rewrite(&run->packets[__builtin_ctz(packets)], copy))
+      return false;
+  return true;
+}
+
+static void
+send_packets(struct copse_worker *worker, const struct copse_run *run, const struct copse_copy *copy,
+             const struct fields *fields) {
+  for (uint32_t packets = copy->packets; packets != 0; packets &= packets - 1) {
+    const struct copse_packet *packet = &run->packets[__builtin_ctz(packets)];
+    rewrite(copy, fields, packet);
+    copse_queue(worker, copy->lane, packet->mbuf, note_of(run, copy, 1));
+  }
 }
 
 void
-copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, const struct copse_chosen *chosen) {
-  const uint32_t count = chosen->copies;
-  struct copse_copy *copies = worker->copies, *last = &copies[count - 1];
-  struct content content;
+copse_make_copies(struct copse_worker *worker, const struct copse_run *run, const struct copse_chosen *chosen) {
+  struct fields fields;
 
-  if (unlikely(!copse_own(worker, packet))) {
-    for (uint32_t i = 0; i < count; i++)
-      lose(worker, packet, &copies[i]);
-    rte_pktmbuf_free(packet->mbuf);
+  if (unlikely(chosen->copies == 0)) {
+    free_packets(run, copse_all(run));
     return;
   }
-  fill_content(&content, packet);
+  const struct copse_copy *last = &worker->copies[chosen->copies - 1];
+  fill_fields(&fields, run);
   if (unlikely(chosen->ipv6))
-    sum_content(&content);
-  const bool in_place = (chosen->chains == 0 || count == 1) && can_rewrite(packet, last);
-  const uint32_t chains = in_place ? 0 : chosen->chains;
-  /* Copies into one segment read the payload too: then it is held until the end. */
-  const bool hold = !in_place && chains < count;
-  if (chains > 0)
-    share_payload(&content, chains + hold);
-  for (uint32_t i = 0; i < count - in_place;)
-    i += send_run(worker, packet, &copies[i], run_of(&copies[i], count - in_place - i), &content);
-  if (in_place) {
-    rewrite(packet->mbuf, last, &content);
-    copse_queue(worker, last->lane, packet->mbuf, note_of(packet, last));
-  }
+    for (uint32_t i = 0; i < run->count; i++)
+      sum_packet(&run->packets[i]);
+  const bool in_place = (chosen->chains == 0 || chosen->copies == 1) && can_rewrite_all(run, last);
+  const uint32_t rest = in_place ? copse_all(run) & ~last->packets : copse_all(run);
+  /* Copies into one segment read the packet until the end. */
+  const bool hold = chosen->chains < chosen->copies;
+  if (chosen->chains > 0 && rest != 0)
+    share_packets(worker, run, rest, chosen, &fields, hold);
+  for (uint32_t i = 0; i < chosen->copies - in_place;)
+    i += run->count == 1 ? send_copies(worker, run, true, &worker->copies[i], chosen->copies - in_place - i, &fields)
+                         : send_copies(worker, run, false, &worker->copies[i], chosen->copies - in_place - i, &fields);
+  if (in_place)
+    send_packets(worker, run, last, &fields);
   if (hold)
-    rte_pktmbuf_free(content.payload);
+    free_packets(run, rest);
 }

@@ -107,7 +107,8 @@ reply(struct copse_worker *worker, struct copse_lane *lane, struct copse_packet 
   struct rte_udp_hdr *udp = (struct rte_udp_hdr *)packet->header - 1;
   udp->src_port = udp->dst_port;
   turn_ip_around(packet, udp, (uint16_t)(sizeof(*udp) + COPSE_HEADER_BYTES + payload_bytes));
-  copse_queue(worker, lane, packet->mbuf, (struct copse_tx_note){.tree = COPSE_SLOT_NONE, .frame_bytes = bytes});
+  copse_queue(worker, lane, packet->mbuf,
+              (struct copse_tx_note){.tree = COPSE_SLOT_NONE, .frames = 1, .frame_bytes = bytes});
   return COPSE_PASS;
 }
 

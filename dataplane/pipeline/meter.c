@@ -1,54 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each packet once per tree, by the bytes of its IP packet: the prepaid allowance, then the pair of rates. */
+/* Each packet once per tree, by the bytes of its IP packet: the prepaid allowance, then the pair of rates. From here on
+ * neighbours that go the same way are one run. */
 #include "pipeline/pipeline.h"
 
 #define PREFETCH_HOPS 16
 
-/* Charges the allowance; false, and nothing is charged, when it is spent. */
-static bool
-charge(const struct copse_worker *worker, struct copse_tree_state *state, uint64_t bytes) {
-  const uint64_t allowance = __atomic_load_n(&state->allowance_bytes, __ATOMIC_RELAXED);
-  uint64_t charged;
+/* What a run of packets of one tree is charged. */
+struct charge {
+  struct copse_tree_state *state;
+  uint64_t bytes; /* of each packet: of its IP packet on each charged edge */
+};
 
-  if (worker->shared) {
-    charged = __atomic_add_fetch(&state->charged_bytes, bytes, __ATOMIC_RELAXED);
-    if (charged <= allowance)
-      return true;
-    __atomic_fetch_sub(&state->charged_bytes, bytes, __ATOMIC_RELAXED);
-    return false;
-  }
-  charged = __atomic_load_n(&state->charged_bytes, __ATOMIC_RELAXED) + bytes;
-  if (charged > allowance)
-    return false;
-  __atomic_store_n(&state->charged_bytes, charged, __ATOMIC_RELAXED);
-  return true;
+/* Charges the allowance for as many of `count` packets as it lasts; returns how many. */
+static uint32_t
+charge(const struct copse_worker *worker, const struct charge *charge, uint32_t count) {
+  uint64_t *charged = &charge->state->charged_bytes;
+  const uint64_t allowance = __atomic_load_n(&charge->state->allowance_bytes, __ATOMIC_RELAXED);
+  const uint64_t bytes = count * charge->bytes;
+  const uint64_t before =
+    worker->shared ? __atomic_fetch_add(charged, bytes, __ATOMIC_RELAXED) : __atomic_load_n(charged, __ATOMIC_RELAXED);
+  const uint64_t left = allowance > before ? allowance - before : 0;
+
+  if (unlikely(left < bytes))
+    count = (uint32_t)(left / charge->bytes);
+  if (!worker->shared)
+    __atomic_store_n(charged, before + count * charge->bytes, __ATOMIC_RELAXED);
+  else if (unlikely(count * charge->bytes != bytes))
+    __atomic_fetch_sub(charged, bytes - count * charge->bytes, __ATOMIC_RELAXED);
+  return count;
 }
 
 static void
-refund(const struct copse_worker *worker, struct copse_tree_state *state, uint64_t bytes) {
+refund(const struct copse_worker *worker, const struct charge *charge, uint32_t count) {
+  uint64_t *charged = &charge->state->charged_bytes;
+
   if (worker->shared)
-    __atomic_fetch_sub(&state->charged_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(charged, count * charge->bytes, __ATOMIC_RELAXED);
   else
-    __atomic_store_n(&state->charged_bytes, __atomic_load_n(&state->charged_bytes, __ATOMIC_RELAXED) - bytes,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(charged, __atomic_load_n(charged, __ATOMIC_RELAXED) - count * charge->bytes, __ATOMIC_RELAXED);
 }
 
-/* Returns COPSE_COPY_DROP_COUNT if the packet goes on. */
-static enum copse_copy_drop
-meter_packet(const struct copse_worker *worker, struct copse_packet *packet, uint64_t now) {
-  const struct copse_fan_out *fan_out = packet->fan_out;
-  struct copse_tree_state *state = &worker->table->tree_states[packet->tree];
-  const uint64_t bytes = (uint64_t)packet->l3_bytes * fan_out->charged_edges;
+static void
+count_due(struct copse_worker *worker, const struct copse_packet *packet, uint32_t count) {
+  struct copse_tree_counters *tree = &worker->trees[packet->tree];
+  const uint64_t due = (uint64_t)count * packet->fan_out->hops;
 
-  if (bytes != 0 && !charge(worker, state, bytes))
-    return COPSE_DROP_NO_ALLOWANCE;
-  packet->colour = copse_meter_colour(&worker->table->trees[packet->tree].meter, &fan_out->rates, now, packet->l3_bytes,
-                                      worker->shared);
-  if (packet->colour != COPSE_RED)
-    return COPSE_COPY_DROP_COUNT;
-  if (bytes != 0)
-    refund(worker, state, bytes);
-  return COPSE_DROP_RED;
+  copse_count(&tree->packets, count);
+  copse_count(&tree->bytes, (uint64_t)count * packet->l3_bytes);
+  copse_count(&tree->copies_due, due);
+  copse_count(&worker->counters->copies_due, due);
+}
+
+/* Counts and frees packets that are not replicated. */
+static void
+drop(struct copse_worker *worker, const struct copse_packet *packets, uint32_t count, enum copse_copy_drop reason) {
+  copse_drop_copies(worker, packets->tree, reason, (uint64_t)count * packets->fan_out->hops);
+  for (uint32_t i = 0; i < count; i++)
+    rte_pktmbuf_free(packets[i].mbuf);
+}
+
+/* The headers of what goes on are written in place. Returns how many packets could be made ours for that. */
+static unsigned
+own_all(struct copse_worker *worker, unsigned count) {
+  unsigned owned = 0;
+
+  for (unsigned i = 0; i < count; i++) {
+    struct copse_packet *packet = &worker->packets[i];
+    if (unlikely(!copse_own(worker, packet))) {
+      count_due(worker, packet, 1);
+      drop(worker, packet, 1, COPSE_DROP_NO_BUFFER);
+      continue;
+    }
+    if (i != owned++)
+      worker->packets[owned - 1] = *packet;
+  }
+  return owned;
+}
+
+/* How many packets from the first on are of one tree, sender and size. */
+static uint32_t
+alike(const struct copse_packet *packets, uint32_t count) {
+  uint32_t run = 1;
+
+  while (run < count && packets[run].fan_out == packets->fan_out && packets[run].member == packets->member &&
+         packets[run].payload_bytes == packets->payload_bytes && packets[run].l3_bytes == packets->l3_bytes)
+    run++;
+  return run;
 }
 
 /* The lines of next hops behind those that came with the rates. */
@@ -61,30 +98,47 @@ prefetch_hops(const struct copse_fan_out *fan_out) {
     rte_prefetch0(line);
 }
 
-unsigned
-copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
-  unsigned passed = 0;
-  uint64_t due = 0;
+static void
+add_run(struct copse_worker *worker, struct copse_packet *packets, uint32_t count, bool yellow) {
+  if (count > 0)
+    worker->run[worker->runs++] = (struct copse_run){.packets = packets, .count = count, .yellow = yellow};
+}
 
-  for (unsigned i = 0; i < count; i++) {
-    struct copse_packet *packet = &worker->packets[i];
-    struct copse_tree_counters *tree = &worker->trees[packet->tree];
-    copse_count(&tree->packets, 1);
-    copse_count(&tree->bytes, packet->l3_bytes);
-    copse_count(&tree->copies_due, packet->fan_out->hops);
-    due += packet->fan_out->hops;
-    const enum copse_copy_drop drop = meter_packet(worker, packet, now);
-    if (unlikely(drop != COPSE_COPY_DROP_COUNT)) {
-      copse_drop_copies(worker, packet->tree, drop, packet->fan_out->hops);
-      rte_pktmbuf_free(packet->mbuf);
-      continue;
-    }
-    if (i == 0 || packet->fan_out != packet[-1].fan_out)
-      prefetch_hops(packet->fan_out);
-    copse_count(packet->colour == COPSE_GREEN ? &tree->green : &tree->yellow, 1);
-    if (i != passed++)
-      worker->packets[passed - 1] = *packet;
+/* Packets alike: the first ones green, the next ones yellow, the rest goes no further. */
+static void
+meter_alike(struct copse_worker *worker, struct copse_packet *packets, uint32_t count, uint64_t now) {
+  const struct copse_fan_out *fan_out = packets->fan_out;
+  const struct charge cost = {.state = &worker->table->tree_states[packets->tree],
+                              .bytes = (uint64_t)packets->l3_bytes * fan_out->charged_edges};
+  struct copse_tree_counters *tree = &worker->trees[packets->tree];
+  struct copse_colours colours = {0};
+
+  count_due(worker, packets, count);
+  const uint32_t paid = cost.bytes != 0 ? charge(worker, &cost, count) : count;
+  if (unlikely(paid < count))
+    drop(worker, packets + paid, count - paid, COPSE_DROP_NO_ALLOWANCE);
+  if (likely(paid > 0))
+    colours = copse_meter_colour(&worker->table->trees[packets->tree].meter, &fan_out->rates, now, packets->l3_bytes,
+                                 paid, worker->shared);
+  const uint32_t passed = colours.green + colours.yellow;
+  if (unlikely(passed < paid)) {
+    if (cost.bytes != 0)
+      refund(worker, &cost, paid - passed);
+    drop(worker, packets + passed, paid - passed, COPSE_DROP_RED);
   }
-  copse_count(&worker->counters->copies_due, due);
-  return passed;
+  copse_count(&tree->green, colours.green);
+  copse_count(&tree->yellow, colours.yellow);
+  prefetch_hops(fan_out);
+  add_run(worker, packets, colours.green, false);
+  add_run(worker, packets + colours.green, colours.yellow, true);
+}
+
+void
+copse_meter(struct copse_worker *worker, unsigned count, uint64_t now) {
+  worker->runs = 0;
+  count = own_all(worker, count);
+  for (unsigned i = 0, run; i < count; i += run) {
+    run = alike(&worker->packets[i], count - i);
+    meter_alike(worker, &worker->packets[i], run, now);
+  }
 }

@@ -23,6 +23,9 @@ static_assert(COPSE_SIPHASH_BATCH >= 2 * COPSE_BURST, "a burst needs two tags of
 /* One received packet; each stage adds its part. */
 struct copse_packet {
   struct rte_mbuf *mbuf;
+  /* replicate */
+  struct copse_header *out[2]; /* of copies to links and to members, which differ in the tag; the label is 0 */
+  uint16_t sum[2];             /* of each of these headers and the payload, for copies over IPv6 */
   /* parse */
   struct copse_header *header; /* in the mbuf's first segment, as everything before it */
   uint8_t source[16];          /* v4-mapped */
@@ -37,17 +40,23 @@ struct copse_packet {
   const struct copse_fan_out *fan_out;
   uint32_t tree;   /* slot */
   uint32_t member; /* slot of the sender, COPSE_SLOT_NONE for a packet from the parent */
-  /* meter */
-  enum copse_colour colour;
   /* replicate */
-  struct copse_header out[2]; /* of copies to links and to members, which differ in the tag; the label is 0 */
+  struct copse_header scratch[2]; /* for `out` */
 };
 
-/* What a frame waiting for transmission is, for the counters. */
+/* Neighbours of a burst that go the same way: of one version of a tree, one sender, size and colour. */
+struct copse_run {
+  struct copse_packet *packets;
+  uint32_t count; /* at least 1 */
+  bool yellow;    /* else green */
+};
+
+/* What frames beside each other that wait for transmission are, for the counters. */
 struct copse_tx_note {
   uint32_t tree;        /* slot; COPSE_SLOT_NONE: a handshake reply */
   uint32_t destination; /* index */
-  uint32_t frame_bytes;
+  uint32_t frames;
+  uint32_t frame_bytes; /* of each */
   uint16_t l3_offset;
   bool yellow;
 };
@@ -58,25 +67,29 @@ struct copse_lane {
   uint32_t whole;   /* frames up to this size are copied into one segment */
   uint32_t largest; /* frame for which there are buffers */
   uint32_t waiting; /* frames */
+  uint32_t notes;   /* of all waiting frames, in their order */
   struct rte_mbuf *frame[COPSE_TX_BURST];
   struct copse_tx_note note[COPSE_TX_BURST];
 };
 
-/* A next hop that gets a copy of the packet at hand. */
+/* A next hop that gets copies of packets of the run at hand. */
 struct copse_copy {
   const struct copse_destination *destination;
   struct copse_lane *lane;
-  uint32_t index; /* of the destination */
-  uint32_t label; /* network order */
+  uint32_t packets; /* bit n: of the run's packet n */
+  uint32_t index;   /* of the destination */
+  uint32_t label;   /* network order */
   uint32_t frame_bytes;
-  bool chain;     /* by a header in front of the shared payload */
+  bool chain;     /* by a header in front of the shared packet */
   bool to_member; /* which of the packet's headers */
 };
+static_assert(COPSE_BURST <= 32, "a run has a bit for each packet");
 
 /* What was chosen into worker->copies. */
 struct copse_chosen {
-  uint32_t copies, chains; /* how many, and how many of them by chain */
+  uint32_t copies, chains; /* for how many next hops, and for how many of them by chain */
   bool ipv6;               /* some go over IPv6 */
+  bool partial;            /* some get copies of a part of the run only */
 };
 
 struct copse_worker {
@@ -97,6 +110,8 @@ struct copse_worker {
   struct copse_lane *lane_by_port[COPSE_PORTS_MAX]; /* null: we have no transmit queue there */
   struct copse_siphash_batch batch;                 /* scratch */
   struct copse_packet packets[COPSE_BURST];
+  struct copse_run run[COPSE_BURST];
+  uint32_t runs;
   struct copse_copy *copies; /* scratch, limits.fan_out of them */
 };
 
@@ -106,12 +121,14 @@ unsigned copse_receive(struct copse_worker *worker, const struct copse_lane *lan
 unsigned copse_parse(struct copse_worker *worker, struct rte_mbuf **frames, unsigned count);
 /* admit.c: label, upstream, tag, hop limit, permission, replay; answers handshakes through `lane`. */
 unsigned copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count, uint64_t now);
-/* meter.c: allowance and colour. */
-unsigned copse_meter(struct copse_worker *worker, unsigned count, uint64_t now);
-/* replicate.c: chooses the next hops that get a copy, and makes the copies. */
-void copse_replicate(struct copse_worker *worker, unsigned count, uint64_t now);
-/* copy.c: makes the copies chosen, at least one, and queues them; the packet's mbuf is gone afterwards. */
-void copse_make_copies(struct copse_worker *worker, struct copse_packet *packet, const struct copse_chosen *chosen);
+/* meter.c: allowance and colour; what goes on is in worker->run. */
+void copse_meter(struct copse_worker *worker, unsigned count, uint64_t now);
+/* replicate.c: makes and queues the copies of all runs; the packets' mbufs are gone afterwards. */
+void copse_replicate(struct copse_worker *worker, uint64_t now);
+/* choose.c: chooses into worker->copies who gets copies of a run. */
+void copse_choose(struct copse_worker *worker, const struct copse_run *run, uint64_t now, struct copse_chosen *chosen);
+/* copy.c: makes the copies chosen and queues them. */
+void copse_make_copies(struct copse_worker *worker, const struct copse_run *run, const struct copse_chosen *chosen);
 /* transmit.c: hands a lane's frames over. */
 void copse_transmit(struct copse_worker *worker, struct copse_lane *lane);
 
@@ -119,13 +136,33 @@ void copse_transmit(struct copse_worker *worker, struct copse_lane *lane);
 enum copse_packet_drop copse_handshake(struct copse_worker *worker, struct copse_lane *lane,
                                        struct copse_packet *packet, uint64_t now);
 
+/* A bit for each packet of a run. */
+static inline uint32_t
+copse_all(const struct copse_run *run) {
+  return (uint32_t)((1ULL << run->count) - 1);
+}
+
+/* Whether copies go to links and to members: then each packet has two headers. */
+static inline bool
+copse_mixed(const struct copse_fan_out *fan_out) {
+  return fan_out->links > 0 && fan_out->links < fan_out->hops;
+}
+
+/* Says what the next `note.frames` frames are; they are in their places. */
+static inline void
+copse_note(struct copse_lane *lane, struct copse_tx_note note) {
+  lane->waiting += note.frames;
+  lane->note[lane->notes] = note;
+  lane->notes += note.frames > 0;
+}
+
 /* Queues a frame. */
 static inline void
 copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbuf *frame, struct copse_tx_note note) {
   if (unlikely(lane->waiting == COPSE_TX_BURST))
     copse_transmit(worker, lane);
   lane->frame[lane->waiting] = frame;
-  lane->note[lane->waiting++] = note;
+  copse_note(lane, note);
 }
 
 /* Counts and frees a packet that goes no further. */
@@ -142,14 +179,14 @@ copse_drop_copies(struct copse_worker *worker, uint32_t tree, enum copse_copy_dr
   copse_count(&worker->trees[tree].copy_drops[reason], copies);
 }
 
-/* The same for one copy, which a link's counters may have to know. */
+/* The same for copies to one next hop, which if it is a link has counters of its own for that. */
 static inline void
 copse_drop_copy(struct copse_worker *worker, uint32_t tree, uint32_t destination, bool yellow,
-                enum copse_copy_drop reason) {
-  copse_drop_copies(worker, tree, reason, 1);
+                enum copse_copy_drop reason, uint64_t copies) {
+  copse_drop_copies(worker, tree, reason, copies);
   if (destination < worker->table->limits.links) {
-    copse_count(&worker->links[destination].drops, 1);
-    copse_count(&worker->links[destination].yellow_drops, yellow);
+    copse_count(&worker->links[destination].drops, copies);
+    copse_count(&worker->links[destination].yellow_drops, yellow ? copies : 0);
   }
 }
 

@@ -97,8 +97,8 @@ poll(struct copse_worker *worker, struct copse_lane *lane, uint64_t now) {
     return 0;
   count = copse_parse(worker, frames, received);
   count = copse_admit(worker, lane, count, now);
-  count = copse_meter(worker, count, now);
-  copse_replicate(worker, count, now);
+  copse_meter(worker, count, now);
+  copse_replicate(worker, now);
   return received;
 }
 

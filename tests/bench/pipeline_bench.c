@@ -44,9 +44,9 @@ run_stages(struct bench *bench, uint64_t cycles[STAGES]) {
   at[2] = rte_rdtsc_precise();
   count = copse_admit(worker, lane, count, at[0]);
   at[3] = rte_rdtsc_precise();
-  count = copse_meter(worker, count, at[0]);
+  copse_meter(worker, count, at[0]);
   at[4] = rte_rdtsc_precise();
-  copse_replicate(worker, count, at[0]);
+  copse_replicate(worker, at[0]);
   at[5] = rte_rdtsc_precise();
   copse_transmit(worker, lane);
   at[6] = rte_rdtsc_precise();

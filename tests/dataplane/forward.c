@@ -260,15 +260,16 @@ Test(forward, a_burst_larger_than_one_and_copies_larger_than_a_buffer) {
     run_once();
   cr_assert(eq(u64, counters()->rx_packets, 100));
   cr_assert(eq(u64, counters()->busy_polls, 4));
-  for (uint64_t i = 0; i < 100; i++) {
-    const struct frame_spec in = from_member(1, i);
-    const struct frame_spec copies[] = {copy_to_link(0, &in, 0x10001, TEST_SEQUENCE_BASE + i, 0x40),
-                                        copy_to_member(2, &in, 0xa002, TEST_SEQUENCE_BASE + i, 0x80),
-                                        copy_to_link(2, &in, 0x30001, TEST_SEQUENCE_BASE + i, 0x40)};
-    expect(0, &copies[0]);
-    expect(0, &copies[1]);
-    expect(2, &copies[2]);
-  }
+  /* Of each burst one next hop after the other. */
+  for (uint64_t first = 0; first < 100; first += COPSE_BURST)
+    for (int hop = 0; hop < 3; hop++)
+      for (uint64_t i = first; i < RTE_MIN(first + COPSE_BURST, 100UL); i++) {
+        const struct frame_spec in = from_member(1, i);
+        const struct frame_spec copies[] = {copy_to_link(0, &in, 0x10001, TEST_SEQUENCE_BASE + i, 0x40),
+                                            copy_to_member(2, &in, 0xa002, TEST_SEQUENCE_BASE + i, 0x80),
+                                            copy_to_link(2, &in, 0x30001, TEST_SEQUENCE_BASE + i, 0x40)};
+        expect(hop == 2 ? 2 : 0, &copies[hop]);
+      }
   while (collect(1, &frame))
     ;
 }

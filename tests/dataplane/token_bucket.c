@@ -84,7 +84,7 @@ run(uint64_t bits_per_second, enum pattern pattern, double seconds, uint64_t sta
       gap = fmin(gap, BURST_US / 1e6);
     now += (uint64_t)(gap * TSC_HZ);
     elapsed = (double)(now - start) / TSC_HZ;
-    if (copse_bucket_take(&bucket, &config, now, bytes, COPSE_WHOLE, false))
+    if (copse_bucket_take(&bucket, &config, now, bytes, 1, COPSE_WHOLE, false))
       window_add(&window, elapsed, bytes);
   }
   free(window.time);
@@ -133,7 +133,7 @@ Test(token_bucket, slow_rates_are_used_whatever_is_offered) {
       const uint64_t gap = (uint64_t)(1400.0 * 8 * TSC_HZ / ((double)bandwidth * load)), end = 100 * TSC_HZ;
       cr_assert(eq(int, copse_rate_set(&rate, bandwidth, BURST_US, TSC_HZ), 0));
       for (uint64_t now = gap; now < end; now += gap - gap / 8 + random_next(&random) % (gap / 4))
-        passed += copse_bucket_take(&bucket, &rate, now, 1400, COPSE_WHOLE, false) ? 1400 : 0;
+        passed += copse_bucket_take(&bucket, &rate, now, 1400, 1, COPSE_WHOLE, false) ? 1400 : 0;
       const double bound = (double)bandwidth / 8 * 100;
       cr_assert(ge(dbl, (double)passed, bound * 0.985 - 2 * 1400), "%lu bit/s, load %.2f: %f", bandwidth, load,
                 (double)passed / bound);
@@ -148,7 +148,7 @@ Test(token_bucket, light_load_passes_whole) {
   cr_assert(eq(int, copse_rate_set(&rate, 10000000, 1000, TSC_HZ), 0));
   for (int i = 0; i < 100000; i++) {
     now += TSC_HZ / 1000; /* 1000 packets/s of 1000 bytes: 8 Mbit/s */
-    cr_assert(copse_bucket_take(&bucket, &rate, now, 1000, COPSE_WHOLE, false));
+    cr_assert(copse_bucket_take(&bucket, &rate, now, 1000, 1, COPSE_WHOLE, false));
   }
 }
 
@@ -157,9 +157,9 @@ Test(token_bucket, idle_bucket_passes_any_packet_and_then_waits_for_it) {
   uint64_t bucket = 0, now = 12345;
 
   cr_assert(eq(int, copse_rate_set(&rate, 8000, 100, TSC_HZ), 0)); /* 1000 bytes/s, depth 0.1 bytes */
-  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, COPSE_WHOLE, false));
-  cr_assert(not(copse_bucket_take(&bucket, &rate, now + 65 * TSC_HZ, 1, COPSE_WHOLE, false)));
-  cr_assert(copse_bucket_take(&bucket, &rate, now + 66 * TSC_HZ, 1, COPSE_WHOLE, false));
+  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, 1, COPSE_WHOLE, false));
+  cr_assert(not(copse_bucket_take(&bucket, &rate, now + 65 * TSC_HZ, 1, 1, COPSE_WHOLE, false)));
+  cr_assert(copse_bucket_take(&bucket, &rate, now + 66 * TSC_HZ, 1, 1, COPSE_WHOLE, false));
 }
 
 Test(token_bucket, depth_is_time_at_the_rate) {
@@ -168,12 +168,12 @@ Test(token_bucket, depth_is_time_at_the_rate) {
   unsigned passed = 0;
 
   cr_assert(eq(int, copse_rate_set(&rate, 800000000, 1000, TSC_HZ), 0)); /* 100 MB/s: 100 000 bytes in 1 ms */
-  while (copse_bucket_take(&bucket, &rate, 1, 1000, COPSE_WHOLE, false))
+  while (copse_bucket_take(&bucket, &rate, 1, 1000, 1, COPSE_WHOLE, false))
     passed++;
   cr_assert(ge(uint, passed, 100));
   cr_assert(le(uint, passed, 101));
   bucket = 0;
-  for (passed = 0; copse_bucket_take(&bucket, &rate, 1, 1000, COPSE_HALF, false);)
+  for (passed = 0; copse_bucket_take(&bucket, &rate, 1, 1000, 1, COPSE_HALF, false);)
     passed++;
   cr_assert(ge(uint, passed, 50));
   cr_assert(le(uint, passed, 51));
@@ -187,14 +187,14 @@ Test(token_bucket, catch_up_keeps_an_idle_bucket_idle_for_years) {
   cr_assert(eq(int, copse_rate_set(&rate, 1000000, 100, TSC_HZ), 0));
   for (int i = 0; i < 2000; i++) {
     if (i % 70 == 0)
-      cr_assert(copse_bucket_take(&bucket, &rate, now, 1400, COPSE_WHOLE, false), "day %d", i);
+      cr_assert(copse_bucket_take(&bucket, &rate, now, 1400, 1, COPSE_WHOLE, false), "day %d", i);
     now += day;
     copse_bucket_catch_up(&bucket, now);
   }
   /* A bucket that is ahead stays so. */
-  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, COPSE_WHOLE, false));
+  cr_assert(copse_bucket_take(&bucket, &rate, now, 65535, 1, COPSE_WHOLE, false));
   copse_bucket_catch_up(&bucket, now);
-  cr_assert(not(copse_bucket_take(&bucket, &rate, now, 1, COPSE_WHOLE, false)));
+  cr_assert(not(copse_bucket_take(&bucket, &rate, now, 1, 1, COPSE_WHOLE, false)));
 }
 
 Test(token_bucket, bad_rates_are_refused) {
@@ -211,26 +211,64 @@ Test(token_bucket, bad_rates_are_refused) {
 Test(meter, colours_share_out_an_overload) {
   struct copse_meter_rates rates;
   struct copse_meter meter = {0};
-  uint64_t bytes[3] = {0}, now = 1;
+  uint64_t green = 0, yellow = 0, now = 1;
 
   cr_assert(eq(int, copse_rate_set(&rates.committed, 10000000, BURST_US, TSC_HZ), 0));
   cr_assert(eq(int, copse_rate_set(&rates.peak, 15000000, BURST_US, TSC_HZ), 0));
-  for (int i = 0; i < 100000; i++, now += TSC_HZ / 10000) /* 10 s of 10 000 packets/s: 80 Mbit/s */
-    bytes[copse_meter_colour(&meter, &rates, now, 1000, false)] += 1000;
-  cr_assert(le(dbl, fabs((double)bytes[COPSE_GREEN] / 12500000 - 1), 0.001));
-  cr_assert(le(dbl, fabs((double)bytes[COPSE_YELLOW] / 6250000 - 1), 0.003));
-  cr_assert(le(u64, bytes[COPSE_GREEN] + bytes[COPSE_YELLOW], 18750000 + 1000));
+  for (int i = 0; i < 100000; i++, now += TSC_HZ / 10000) { /* 10 s of 10 000 packets/s: 80 Mbit/s */
+    const struct copse_colours colours = copse_meter_colour(&meter, &rates, now, 1000, 1, false);
+    green += 1000 * colours.green;
+    yellow += 1000 * colours.yellow;
+  }
+  cr_assert(le(dbl, fabs((double)green / 12500000 - 1), 0.001));
+  cr_assert(le(dbl, fabs((double)yellow / 6250000 - 1), 0.003));
+  cr_assert(le(u64, green + yellow, 18750000 + 1000));
 }
 
 Test(meter, unmetered_is_green_and_nothing_committed_is_yellow) {
   struct copse_meter_rates rates = {0};
   struct copse_meter meter = {0};
 
-  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_GREEN));
+  struct copse_colours colours = copse_meter_colour(&meter, &rates, 1, 1400, 3, true);
+  cr_assert(eq(u32, colours.green, 3));
+  cr_assert(eq(u32, colours.yellow, 0));
   cr_assert(eq(int, copse_rate_set(&rates.peak, 1000000, 100, TSC_HZ), 0));
-  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_YELLOW));
-  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_YELLOW), "a packet always fits");
-  cr_assert(eq(int, copse_meter_colour(&meter, &rates, 1, 1400, true), COPSE_RED));
+  colours = copse_meter_colour(&meter, &rates, 1, 1400, 3, true);
+  cr_assert(eq(u32, colours.green, 0));
+  cr_assert(eq(u32, colours.yellow, 2), "beside what is in the bucket a packet always fits");
+  colours = copse_meter_colour(&meter, &rates, 1, 1400, 1, true);
+  cr_assert(eq(u32, colours.green + colours.yellow, 0));
+}
+
+/* Packets taken at once are those that would have been taken one by one. */
+Test(meter, a_run_is_as_its_packets) {
+  struct copse_meter_rates rates;
+  struct copse_meter one = {0}, run = {0};
+  uint64_t now = 1, coloured[3] = {0};
+
+  cr_assert(eq(int, copse_rate_set(&rates.committed, 40000000, 400, TSC_HZ), 0));
+  cr_assert(eq(int, copse_rate_set(&rates.peak, 60000000, 900, TSC_HZ), 0));
+  for (uint32_t i = 0; i < 10000; i++) {
+    const uint32_t count = 1 + i * 7 % 32, bytes = 60 + i * 131 % 1400;
+    struct copse_colours sum = {0};
+    for (uint32_t packet = 0; packet < count; packet++) {
+      const struct copse_colours here = copse_meter_colour(&one, &rates, now, bytes, 1, false);
+      sum.green += here.green;
+      sum.yellow += here.yellow;
+    }
+    const struct copse_colours all = copse_meter_colour(&run, &rates, now, bytes, count, i % 2);
+    cr_assert(eq(u32, all.green, sum.green));
+    cr_assert(eq(u32, all.yellow, sum.yellow));
+    cr_assert(eq(u64, run.committed, one.committed));
+    cr_assert(eq(u64, run.peak, one.peak));
+    coloured[0] += all.green;
+    coloured[1] += all.yellow;
+    coloured[2] += count - all.green - all.yellow;
+    now += i * 7919 % 5000000;
+  }
+  cr_assert(gt(u64, coloured[0], 1000));
+  cr_assert(gt(u64, coloured[1], 1000));
+  cr_assert(gt(u64, coloured[2], 1000));
 }
 
 struct contender {
@@ -245,7 +283,7 @@ contend(void *argument) {
 
   for (int i = 0; i < 300000; i++) {
     const uint64_t now = __atomic_add_fetch(self->clock, TSC_HZ / 100000, __ATOMIC_RELAXED);
-    self->passed += copse_bucket_take(self->bucket, self->rate, now, 1000, COPSE_WHOLE, true) ? 1000 : 0;
+    self->passed += copse_bucket_take(self->bucket, self->rate, now, 1000, 1, COPSE_WHOLE, true) ? 1000 : 0;
   }
   return NULL;
 }
