@@ -190,7 +190,7 @@ static const struct copse_key keys[] = {
   STRING(worker_cpus, "CPUs of the workers, one each, as in \"2,3\"; none: any", NULL),
   STRING(main_cpus, "CPUs of the main thread, as in \"0-1\"; none: any", NULL),
   STRING(idle, "adaptive: workers sleep when there is nothing to do; poll: never", "adaptive"),
-  UINT(idle_max_us, "longest sleep, microseconds", 1000, 1, 100000),
+  UINT(idle_max_us, "longest sleep, microseconds", 900, 1, 100000),
   UINT(permission_s, "how long a proven address may receive, seconds", 60, 2, 3600),
   STRING(hugepages, "auto, on or off", "auto"),
   UINT(memory_mb, "DPDK's memory, MiB; 0: what the ports need", 0, 0, 1 << 20),

@@ -26,7 +26,7 @@ PACKET_DROPS, COPY_DROPS = drop_names()
 SHM = struct.Struct("=4Q6I2Q10Q")
 WORKER = ["applied_generation", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "handshakes", "admitted", "copies_due",
           "copies_sent", "polls", "busy_polls", "busy_cycles", "sleeps"]
-TREE = ["packets", "bytes", "green", "yellow", "copies_due", "copies_sent"]
+TREE = ["packets", "bytes", "green", "yellow", "copies_due", "copies_sent"] + [f"drop {name}" for name in COPY_DROPS]
 LINK = ["packets", "bytes", "drops", "yellow_drops"]
 
 
@@ -78,16 +78,23 @@ class Counters:
         words = self.words(self.tree_state_at, 4 * min(slots, self.trees))
         return {words[i]: words[i + 1] for i in range(0, len(words), 4) if words[i]}
 
+    def tree_block(self, count):
+        """The first `count` trees as they are at this moment, for tree_slots."""
+        size = count * padded(len(TREE))
+        return [self.memory[at:at + size] for at in (self.tree_at + w * self.tree_stride for w in range(self.workers))]
+
+    @staticmethod
+    def tree_slots(blocks):
+        """Each tree's counters by name, sums over workers."""
+        size = padded(len(TREE))
+        slots = zip(*([struct.unpack_from(f"={len(TREE)}Q", block, at) for at in range(0, len(block), size)] for block in blocks))
+        return [dict(zip(TREE, (sum(column) for column in zip(*slot)))) for slot in slots]
+
     def tree_counters(self, slots=64):
-        """{tree id: counters} of the same trees, summed over workers."""
-        names = TREE + [f"drop {name}" for name in COPY_DROPS]
-        out = {}
-        for slot, identity in enumerate(self.words(self.tree_state_at, 4 * min(slots, self.trees))[::4]):
-            rows = [self.words(self.tree_at + w * self.tree_stride + slot * padded(len(names)), len(names))
-                    for w in range(self.workers)]
-            if identity:
-                out[identity] = dict(zip(names, (sum(column) for column in zip(*rows))))
-        return out
+        """{tree id: counters} of the trees in the first slots."""
+        identities = self.words(self.tree_state_at, 4 * min(slots, self.trees))[::4]
+        counted = self.tree_slots(self.tree_block(len(identities)))
+        return {identity: one for identity, one in zip(identities, counted) if identity}
 
     def conserved(self):
         """What came in is what was admitted, answered or dropped by name; copies owed are copies sent or dropped."""

@@ -4,7 +4,7 @@
 import json
 import subprocess
 
-from peers import BenchError
+from peers import BenchError, prefer
 
 TIMEOUT_S = 300
 
@@ -15,7 +15,7 @@ def run_program(context, program, *arguments):
     setup = context.setup()
     path = setup.path(f"{program.rsplit('/', 1)[-1]}.json")
     done = subprocess.run([setup.program(program), *arguments, "--json", path], capture_output=True, text=True,
-                          timeout=TIMEOUT_S)
+                          timeout=TIMEOUT_S, preexec_fn=prefer)
     print(done.stdout, end="")
     if done.returncode:
         raise BenchError(f"{program}: {done.stderr.strip()[-500:]}")
