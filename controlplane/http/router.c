@@ -114,7 +114,7 @@ check_arguments(struct copse_call *call) {
     }
   }
   if (request->unknown != NULL) {
-    copse_reply_fail(call, 400, NULL, "no path takes the argument \"%.64s\"", request->unknown);
+    copse_reply_fail(call, 400, request->unknown, "no path takes the argument \"%.64s\"", request->unknown);
     return false;
   }
   if (limit != NULL && (!copse_digits(limit, &number) || number == 0 || number > LIMIT_MAX)) {

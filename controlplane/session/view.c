@@ -4,21 +4,22 @@
 #include "state.h"
 #include <stdio.h>
 
+/* Where it is only operators see; who is in the session is told by sync. */
 static json_t *
-member_json(const struct copse_session *session, const struct copse_member *member) {
+member_json(const struct copse_session *session, const struct copse_member *member, bool with_address) {
   const struct copse_progress *progress = &member->progress;
   uint64_t have = member->record.seed ? copse_session_blocks(session) : progress->have;
 
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+  return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                    "member", member->id, "session", session->id, "pop", member->record.pop, "account",
-                   member->record.account, "address", member->record.address, "seed", member->record.seed, "done",
-                   copse_member_complete(member), "permitted", member->progress_revision != 0 && !progress->unproven,
-                   "have", (json_int_t)have, "blocks", (json_int_t)copse_session_blocks(session), "cdn_bps",
-                   (json_int_t)progress->cdn_bps, "direct_bps", (json_int_t)progress->direct_bps, "in_bps",
-                   (json_int_t)progress->in_bps, "out_bps", (json_int_t)progress->out_bps, "cdn_bytes",
-                   (json_int_t)progress->cdn_bytes, "direct_bytes", (json_int_t)progress->direct_bytes, "sent_bytes",
-                   (json_int_t)progress->sent_bytes, "uplink_bps", (json_int_t)member->record.uplink_bps,
-                   "downlink_bps", (json_int_t)member->record.downlink_bps);
+                   member->record.account, "address", with_address ? member->record.address : NULL, "seed",
+                   member->record.seed, "done", copse_member_complete(member), "permitted",
+                   member->progress_revision != 0 && !progress->unproven, "have", (json_int_t)have, "blocks",
+                   (json_int_t)copse_session_blocks(session), "cdn_bps", (json_int_t)progress->cdn_bps, "direct_bps",
+                   (json_int_t)progress->direct_bps, "in_bps", (json_int_t)progress->in_bps, "out_bps",
+                   (json_int_t)progress->out_bps, "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes",
+                   (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes, "uplink_bps",
+                   (json_int_t)member->record.uplink_bps, "downlink_bps", (json_int_t)member->record.downlink_bps);
 }
 
 /* From index `first` on. False when the page is full. */
@@ -27,7 +28,7 @@ add_members(struct copse_page *page, const struct copse_session *session, size_t
   for (size_t i = first; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (member->revision != 0 && !copse_page_add(page, member_json(session, member),
+    if (member->revision != 0 && !copse_page_add(page, member_json(session, member, everywhere),
                                                  everywhere ? session->id : member->id, everywhere ? member->id : NULL))
       return false;
   }

@@ -56,12 +56,12 @@ def idle_crowd(count=10000):
     with Server() as server:
         before = memory(server)
         crowd = [plain(server, f"127.0.{1 + number // 250 // 50}.{1 + number // 50 % 250}") for number in range(count)]
-        slowest = healthy_within(server, 2)
+        slowest = healthy_within(server, 3)
         grown = memory(server) - before
         assert grown < 200 << 20, grown
         for connection in crowd:
             connection.close()
-        healthy_within(server, 2)
+        healthy_within(server, 3)
     print(f"{count} idle connections: slowest answer {1000 * slowest:.0f} ms, {grown >> 20} MiB")
 
 
@@ -87,7 +87,7 @@ def huge_bodies():
                             f"Content-Length: {10 << 20}\r\n\r\n".encode())
                 start = time.monotonic()
                 assert tls.recv(4096).startswith(b"HTTP/1.1 413 "), path
-                assert time.monotonic() - start < 1
+                assert time.monotonic() - start < 3
         before, answers = memory(server), []
         threads = [threading.Thread(target=put_body, args=(server, session, answers)) for _ in range(24)]
         for thread in threads:
@@ -98,7 +98,7 @@ def huge_bodies():
             time.sleep(0.02)
         assert set(answers) <= {400, 503, "closed"} and 400 in answers, answers
         assert peak - before < 200 << 20, peak - before
-        healthy_within(server, 1)
+        healthy_within(server, 3)
     print(f"24 bodies of 10 MB at once: {answers.count(400)} read, {len(answers) - answers.count(400)} put off, "
           f"{(peak - before) >> 20} MiB")
 
@@ -112,7 +112,7 @@ def slow_headers(clients=40):
         ended = {}
         slowest = 0
         for turn, byte in enumerate(lines[:9]):
-            slowest = max(slowest, healthy_within(server, 1, 2))
+            slowest = max(slowest, healthy_within(server, 3, 2))
             for number, tls in enumerate(slow):
                 if number in ended:
                     continue
@@ -236,7 +236,7 @@ def malformed(requests=400):
             if number % 20 == 0:
                 with socket.create_connection(("127.0.0.1", server.port()), 5) as raw:
                     raw.sendall(chance.randbytes(chance.randrange(1, 2000)))
-        healthy_within(server, 1)
+        healthy_within(server, 3)
         now = server.must(200, "GET", "/v1/links")["links"]
         assert [(l["bandwidth_bps"], l["overridden"]) for l in now] == [(l["bandwidth_bps"], l["overridden"]) for l in links]
         assert server.must(200, "GET", "/v1/sessions")["sessions"] == []

@@ -27,7 +27,8 @@ class Server:
 
     def __init__(self, http="", more=""):
         self.process = subprocess.Popen([os.environ["COPSE_API_SERVER"], f"http = {{ {HTTP} {http} }}; {more}"],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8"})  # memory is measured
         line = self.process.stdout.readline()
         if not line:
             sys.exit("test-api-server has not started")

@@ -437,7 +437,7 @@ handle(struct fake_connection *connection, const struct copse_api_header *reques
                                     .generation = fake->generation,
                                     .shm_bytes = fake->shm->bytes,
                                     .limits = limits,
-                                    .permission_s = 60};
+                                    .permission_s = 45};
 
     reply(connection, request, &hello, sizeof(hello), NULL, 0, fake->shm_fd);
   } else if (request->type == COPSE_API_BATCH) {

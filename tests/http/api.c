@@ -330,7 +330,7 @@ Test(api, pages, .init = set_up, .fini = tear_down) {
   expect_problem(ask(&server, "GET", "/v1/pops?limit=-1", operator, NULL), 400, "limit", "from 1 to 1000");
   expect_problem(ask(&server, "GET", "/v1/pops?limit", operator, NULL), 400, "limit", "from 1 to 1000");
   expect_problem(ask(&server, "GET", "/v1/pops?after=3", operator, NULL), 400, "after", "takes no such argument");
-  expect_problem(ask(&server, "GET", "/v1/pops?limti=3", operator, NULL), 400, NULL, "\"limti\"");
+  expect_problem(ask(&server, "GET", "/v1/pops?limti=3", operator, NULL), 400, "limti", "\"limti\"");
   tear_down();
 }
 

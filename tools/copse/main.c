@@ -262,30 +262,35 @@ exit_status(int result) {
 }
 
 static int
-run(const struct command *command, const struct options *options, struct context *context, struct copse_error *error) {
-  struct settings settings = {.endpoint = NULL};
-  int result = command->local ? 0 : settings_read(&settings, &options->settings, error);
+run(const struct command *command, struct context *context, const struct settings *settings,
+    struct copse_error *error) {
+  int result = 0;
 
-  if (result != 0) {
-    settings_free(&settings);
-    return result == -ENOENT || result == -EACCES ? -EINVAL : result;
-  }
-  context->settings = &settings;
-  if (!command->local && (context->client = client_create(&settings)) == NULL)
+  context->settings = settings;
+  if (!command->local && (context->client = client_create(settings)) == NULL)
     result = copse_fail(error, -ENOMEM, "no memory");
   if (result == 0)
     result = command->run(context, error);
   client_free(context->client);
-  settings_free(&settings);
   if (result == 0 && (fflush(stdout) != 0 || ferror(stdout)))
     result = copse_fail(error, -EIO, "the output cannot be written");
   return result;
+}
+
+/* A file that is not there or cannot be read is a wrong setting, not an answer. */
+static int
+read_settings(const struct command *command, const struct options *options, struct settings *settings,
+              struct copse_error *error) {
+  int result = command->local ? 0 : settings_read(settings, &options->settings, error);
+
+  return result == -ENOENT || result == -EACCES ? -EINVAL : result;
 }
 
 int
 main(int argc, char **argv) {
   struct context context = {.delay_s = 1};
   struct options options = {.color = "auto"};
+  struct settings settings = {.endpoint = NULL};
   struct copse_error error = {.text = ""};
   const struct command *command;
   unsigned used = 0;
@@ -319,7 +324,10 @@ main(int argc, char **argv) {
                         command->arguments, command->name);
   choose_look(options.color, &context.look);
   if (result == 0)
-    result = run(command, &options, &context, &error);
+    result = read_settings(command, &options, &settings, &error);
+  if (result == 0)
+    result = run(command, &context, &settings, &error);
+  settings_free(&settings);
   if (result != 0)
     fprintf(stderr, "copse: %s\n", error.text);
   return exit_status(result);

@@ -18,7 +18,7 @@ scaled(uint64_t value, const char *const units[6], char *out) {
     unit++;
   }
   if (value == 0)
-    strcpy(out, "0");
+    snprintf(out, UNITS_BYTES, "0");
   else if (unit == 0)
     snprintf(out, UNITS_BYTES, "%.0f %s", number, units[unit]);
   else
