@@ -102,6 +102,22 @@ copse_control_refresh(struct copse_control *control) {
   control->store_status = result < 0 ? result : 0;
 }
 
+struct copse_session *
+copse_control_session(struct copse_control *control, const char *id) {
+  struct copse_session *session = copse_model_session(&control->model, id);
+  char key[sizeof("/sessions/") + COPSE_SESSION_BYTES];
+  struct copse_value value;
+
+  if (session != NULL || strlen(id) >= COPSE_SESSION_BYTES)
+    return session;
+  snprintf(key, sizeof(key), "/sessions/%s", id);
+  if (copse_store_get(control->store, key, &value) < 0)
+    return NULL;
+  copse_value_free(&value);
+  copse_control_refresh(control); /* which now brings what was read */
+  return copse_model_session(&control->model, id);
+}
+
 static void
 catch_up(struct copse_control *control) {
   uint64_t revision;

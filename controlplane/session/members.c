@@ -204,7 +204,7 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
   make_identity(id, &record);
   for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
     copse_control_refresh(control);
-    session = copse_model_session(&control->model, session_id);
+    session = copse_control_session(control, session_id);
     if (session == NULL) {
       copse_answer_fail(answer, 404, NULL, "no such session");
       break;
@@ -245,11 +245,7 @@ bool
 copse_member_find(struct copse_control *control, const struct copse_caller *caller, const char *session_id,
                   const char *member_id, struct copse_session **session, struct copse_member **member,
                   struct copse_answer *answer) {
-  *session = copse_model_session(&control->model, session_id);
-  if (*session == NULL) {
-    copse_control_refresh(control);
-    *session = copse_model_session(&control->model, session_id);
-  }
+  *session = copse_control_session(control, session_id);
   *member = *session == NULL ? NULL : copse_session_member(*session, member_id);
   if (*session == NULL)
     copse_answer_fail(answer, 404, NULL, "no such session");

@@ -155,6 +155,7 @@ apply_reserved(struct copse_model *model, const char *name, json_t *value, uint6
   json_decref(link->reserved);
   link->reserved = json_is_object(value) ? json_incref(value) : NULL;
   link->reserved_revision = link->reserved != NULL ? revision : 0;
+  plans_stale(model); /* a tree that did not fit may now */
   link_sweep(model, link);
   return 0;
 }

@@ -85,7 +85,7 @@ find(struct copse_control *control, const char *id, struct copse_answer *answer)
   const struct copse_session *session;
 
   copse_control_refresh(control);
-  session = copse_model_session(&control->model, id);
+  session = copse_control_session(control, id);
   if (session == NULL)
     copse_answer_fail(answer, 404, NULL, "no such session");
   return session;

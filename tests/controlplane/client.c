@@ -90,7 +90,7 @@ Test(client, says_hello_and_maps_counters) {
   cr_expect_eq(copse_dataplane_batch(client, COPSE_API_ANY_GENERATION, &operations, on_result, NULL), -ENOTCONN);
   until(&ups, 1);
   cr_expect(copse_dataplane_connected(client));
-  cr_expect_eq(copse_dataplane_hello(client)->instance, 1000);
+  cr_expect_eq(copse_dataplane_hello(client)->instance, fake->instance);
   cr_expect_eq(copse_dataplane_hello(client)->limits.trees, FAKE_TREES);
   fake_worker_counters(fake)->rx_packets = 7;
   fake_worker_counters(fake)->copy_drops[COPSE_DROP_RED] = 3;
@@ -160,7 +160,7 @@ Test(client, a_lost_connection_answers_everything_and_comes_back) {
   cr_expect_eq(last.status, -ECONNRESET);
   cr_expect_null(copse_dataplane_counters(client));
   until(&ups, 2);
-  cr_expect_eq(copse_dataplane_hello(client)->instance, 1001);
+  cr_expect_eq(copse_dataplane_hello(client)->instance, fake->instance);
 }
 
 Test(client, a_dataplane_that_comes_late_is_found) {

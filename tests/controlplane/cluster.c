@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster.h"
 #include "account.h"
+#include "folder.h"
 #include "session/plan.h"
 #include <copse/log.h>
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +26,27 @@ write_network(FILE *out, const struct cluster *cluster, uint64_t link_bps) {
 }
 
 static void
+write_store(FILE *out, const struct cluster *cluster) {
+  if (cluster->etcd.count == 0)
+    fprintf(out, "store = \"%s/store.db\";\n", cluster->folder);
+  else
+    fprintf(out, "store = \"etcd\"; etcd = { endpoints = (\"%s\"); timeout_ms = 5000; };\n",
+            cluster->etcd.endpoints[0]);
+}
+
+static void
 configure(struct cluster *cluster, size_t pop, uint64_t link_bps, const char *more) {
   struct copse_error error;
   char *text = NULL;
   size_t length;
   FILE *out = open_memstream(&text, &length);
 
+  snprintf(cluster->pops[pop].name, sizeof(cluster->pops[pop].name), "N%u", (uint8_t)(pop + 1));
   fprintf(out,
-          "pop = \"N%zu\"; store = \"%s/store.db\"; dataplane = \"%s/N%zu.sock\"; state_dir = \"%s\";\n"
+          "pop = \"N%zu\"; dataplane = \"%s/N%zu.sock\"; state_dir = \"%s\";\n"
           "block_address = \"198.18.%zu.1\"; %s\n",
-          pop + 1, cluster->folder, cluster->folder, pop + 1, cluster->folder, pop + 1, more);
+          pop + 1, cluster->folder, pop + 1, cluster->folder, pop + 1, more);
+  write_store(out, cluster);
   write_network(out, cluster, link_bps);
   fclose(out);
   cr_assert_eq(copse_control_config_read_text(&cluster->pops[pop].config, "test", text, &error), 0, "%s", error.text);
@@ -66,7 +77,7 @@ all_healthy(struct cluster *cluster, const char *argument) {
 }
 
 void
-cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more) {
+cluster_make(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more, bool etcd) {
   struct copse_error error;
   char path[128];
 
@@ -74,45 +85,51 @@ cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const ch
   cr_assert_geq(sodium_init(), 0);
   copse_log_set_level(getenv("COPSE_TEST_LOG") != NULL ? COPSE_LOG_DEBUG : COPSE_LOG_ERROR);
   cr_assert_not_null(mkdtemp(cluster->folder));
-  cluster->base = event_base_new();
   snprintf(path, sizeof(path), "%s/store.db", cluster->folder);
-  cr_assert_eq(copse_store_open(path, &cluster->store, &error), 0, "%s", error.text);
-  for (size_t i = 0; i < count; i++) {
-    snprintf(cluster->pops[i].name, sizeof(cluster->pops[i].name), "N%u", (uint8_t)(i + 1));
-    snprintf(path, sizeof(path), "%s/N%zu.sock", cluster->folder, i + 1);
-    cluster->pops[i].dataplane = fake_dataplane_create(cluster->base, path);
+  if (etcd)
+    etcd_cluster_start(&cluster->etcd, 1, NULL);
+  cr_assert_eq(etcd ? copse_store_open_etcd(&cluster->etcd.config, &cluster->store, &error)
+                    : copse_store_open(path, &cluster->store, &error),
+               0, "%s", error.text);
+  for (size_t i = 0; i < count; i++)
     configure(cluster, i, link_bps, more);
-    cluster_pop_start(cluster, i);
-  }
-  cr_assert(cluster_until(cluster, all_healthy, NULL, 5000));
 }
 
-static void
-remove_folder(const char *folder) {
-  DIR *directory = opendir(folder);
-  struct dirent *entry;
-  char path[400];
+void
+cluster_begin(struct cluster *cluster, size_t pop) {
+  char path[128];
 
-  while (directory != NULL && (entry = readdir(directory)) != NULL) {
-    snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-    unlink(path);
-  }
-  if (directory != NULL)
-    closedir(directory);
-  rmdir(folder);
+  if (cluster->base == NULL)
+    cluster->base = event_base_new();
+  snprintf(path, sizeof(path), "%s/N%zu.sock", cluster->folder, pop + 1);
+  cluster->pops[pop].dataplane = fake_dataplane_create(cluster->base, path);
+  cluster_pop_start(cluster, pop);
+}
+
+void
+cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more) {
+  const char *store = getenv("COPSE_TEST_STORE");
+
+  cluster_make(cluster, count, link_bps, more, store != NULL && strcmp(store, "etcd") == 0);
+  for (size_t i = 0; i < count; i++)
+    cluster_begin(cluster, i);
+  cr_assert(cluster_until(cluster, all_healthy, NULL, 5000));
 }
 
 void
 cluster_stop(struct cluster *cluster) {
   for (size_t i = 0; i < cluster->count; i++) {
     cluster_pop_stop(cluster, i);
-    fake_dataplane_free(cluster->pops[i].dataplane);
+    if (cluster->pops[i].dataplane != NULL)
+      fake_dataplane_free(cluster->pops[i].dataplane);
     copse_control_config_free(&cluster->pops[i].config);
   }
   copse_model_free(&cluster->model);
   copse_store_close(cluster->store);
-  event_base_free(cluster->base);
-  remove_folder(cluster->folder);
+  if (cluster->base != NULL)
+    event_base_free(cluster->base);
+  etcd_cluster_stop(&cluster->etcd);
+  folder_remove(cluster->folder);
 }
 
 static uint64_t
@@ -166,14 +183,19 @@ cluster_account(struct cluster *cluster, const char *account, uint64_t credit_by
 }
 
 void
+cluster_session_text(char *text, size_t bytes, uint32_t blocks, const char *state) {
+  snprintf(text, bytes,
+           "{\"manifest\":{\"name\":\"f\",\"size\":%llu,\"block_bytes\":16384,\"root\":\"%064x\"},"
+           "\"creator\":\"\",\"state\":\"%s\"}",
+           (unsigned long long)blocks * 16384, 7U, state);
+}
+
+void
 cluster_make_session(struct cluster *cluster, const char *id, uint32_t blocks) {
   char key[64], value[512];
 
   snprintf(key, sizeof(key), "/sessions/%s", id);
-  snprintf(value, sizeof(value),
-           "{\"manifest\":{\"name\":\"f\",\"size\":%llu,\"block_bytes\":16384,\"root\":\"%064x\"},"
-           "\"creator\":\"\",\"state\":\"open\"}",
-           (unsigned long long)blocks * 16384, 7U);
+  cluster_session_text(value, sizeof(value), blocks, "open");
   cluster_put(cluster, key, value);
 }
 

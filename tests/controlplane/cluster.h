@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "etcd_server.h"
 #include "fake_dataplane.h"
 #include "session/model.h"
 
@@ -19,6 +20,7 @@ struct cluster_pop {
 
 struct cluster {
   char folder[64];
+  struct etcd_cluster etcd; /* count 0: the store is a file in the folder */
   struct event_base *base;
   struct copse_store *store; /* a handle of the test's own */
   struct copse_model model;  /* what the test reads */
@@ -26,7 +28,12 @@ struct cluster {
   size_t count;
 };
 
-/* PoPs N1 … with links of `link_bps` between all; `more` is put into each configuration. Runs until all are healthy. */
+/* The configurations of PoPs N1 … with links of `link_bps` between all, and their store; `more` is put into each. */
+void cluster_make(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more, bool etcd);
+/* Starts one of them with its dataplane. */
+void cluster_begin(struct cluster *cluster, size_t pop);
+/* PoPs N1 … with links of `link_bps` between all; `more` is put into each configuration. Runs until all are healthy. On
+ * etcd where COPSE_TEST_STORE says so. */
 void cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more);
 void cluster_stop(struct cluster *cluster);
 void cluster_pop_stop(struct cluster *cluster, size_t pop);
@@ -42,6 +49,8 @@ struct copse_session *cluster_session(struct cluster *cluster, const char *sessi
 
 void cluster_account(struct cluster *cluster, const char *account, uint64_t credit_bytes);
 void cluster_put(struct cluster *cluster, const char *key, const char *value);
+/* The record of a session. */
+void cluster_session_text(char *text, size_t bytes, uint32_t blocks, const char *state);
 /* Makes a session of so many blocks; `id` is 32 hex digits. */
 void cluster_make_session(struct cluster *cluster, const char *id, uint32_t blocks);
 /* Joins; returns the member's id, allocated, or null and the status in `*status`. */

@@ -518,9 +518,10 @@ fake_dataplane_create(struct event_base *base, const char *path) {
   fake->base = base;
   snprintf(fake->path, sizeof(fake->path), "%s", path);
   snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-  fake->instance = 1000;
+  fake->instance = 1000 + (uint64_t)getpid();
   make_counters(fake);
   fake->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  unlink(path); /* of one that was killed */
   if (bind(fake->listener, (void *)&address, sizeof(address)) < 0 || listen(fake->listener, 4) < 0)
     abort();
   fake->acceptable = event_new(base, fake->listener, EV_READ | EV_PERSIST, on_acceptable, fake);

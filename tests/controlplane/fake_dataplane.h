@@ -7,7 +7,7 @@
 #include "dataplane/operations.h"
 #include <event2/event.h>
 
-#define FAKE_TREES 64
+#define FAKE_TREES 512
 #define FAKE_MEMBERS 2048
 #define FAKE_LINKS 16
 #define FAKE_HOPS 2048

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Budgets of links hold whatever happens: whole control planes, a process each, share a store; peers join, sync and
+ * leave, sessions end and begin again, and processes are killed at random moments, in commits too. The checker looks at
+ * every revision from outside. Short by default; COPSE_SOAK_OPERATIONS makes it as long as wanted (scripts/soak). */
+#include "budget_checker.h"
+#include "cluster.h"
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POPS 4
+#define SESSIONS 120
+#define MEMBERS_MAX 48 /* of a process */
+#define LINK_BPS 100000000
+#define SHORT_OPERATIONS 2500
+#define SETTLE_MS 40000
+#define SETTINGS "presence_ms = 1000; silence_ms = 4000; finish_ms = 500; http = { port = 1; };"
+
+/* Between the processes. */
+struct shared {
+  atomic_uint joins, leaves, syncs, ends; /* that were done */
+  atomic_uint refused;
+  atomic_bool quiet; /* no operations */
+  atomic_bool drain; /* leave everything */
+};
+
+struct held {
+  unsigned session;
+  char *member;
+};
+
+struct worker {
+  struct cluster *cluster;
+  struct shared *shared;
+  size_t pop;
+  struct held held[MEMBERS_MAX];
+  size_t count;
+};
+
+static struct cluster cluster;
+static struct budget_checker checker;
+static struct shared *shared;
+static pid_t workers[POPS];
+
+static void
+stop_worker(size_t pop) {
+  if (workers[pop] == 0)
+    return;
+  kill(workers[pop], SIGKILL);
+  waitpid(workers[pop], NULL, 0);
+  workers[pop] = 0;
+}
+
+static void
+stop(void) {
+  for (size_t i = 0; i < POPS; i++)
+    stop_worker(i);
+  cluster_stop(&cluster);
+  budget_checker_end(&checker);
+}
+
+TestSuite(budgets, .timeout = 3600);
+
+static uint64_t
+now_ms(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+session_id(unsigned number, char id[64]) {
+  snprintf(id, 64, "%032x", number + 1);
+}
+
+static void
+count(struct worker *worker, atomic_uint *what, int status) {
+  atomic_fetch_add(status >= 200 && status < 300 ? what : &worker->shared->refused, 1);
+}
+
+static void
+join(struct worker *worker) {
+  struct held *held = &worker->held[worker->count];
+  char session[64];
+  int status = 0;
+
+  held->session = randombytes_uniform(SESSIONS);
+  session_id(held->session, session);
+  held->member = cluster_join(worker->cluster, worker->pop, session, "alice", 1 + randombytes_uniform(200),
+                              randombytes_uniform(2) == 0, &status);
+  worker->count += held->member != NULL;
+  count(worker, &worker->shared->joins, status);
+}
+
+static void
+leave(struct worker *worker, size_t index) {
+  struct copse_caller caller = {.role = COPSE_ROLE_OPERATOR};
+  struct copse_answer answer = {0};
+  struct held held = worker->held[index];
+  char session[64];
+
+  worker->held[index] = worker->held[--worker->count];
+  session_id(held.session, session);
+  copse_member_leave(worker->cluster->pops[worker->pop].control, &caller, session, held.member, &answer);
+  count(worker, &worker->shared->leaves, answer.status);
+  free(held.member);
+}
+
+/* A peer that has all, and may so become a seed. */
+static void
+sync_member(struct worker *worker, size_t index) {
+  char session[64];
+  int status = 0;
+
+  session_id(worker->held[index].session, session);
+  json_decref(cluster_sync(worker->cluster, worker->pop, session, "alice", worker->held[index].member,
+                           "{\"have\":1000,\"done\":true,\"want\":true}", &status));
+  count(worker, &worker->shared->syncs, status);
+}
+
+/* An operator ends a session, or begins it again. */
+static void
+end_session(struct worker *worker) {
+  struct copse_store *store = copse_control_store(worker->cluster->pops[worker->pop].control);
+  char session[64], key[128], value[512];
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = value};
+
+  session_id(randombytes_uniform(SESSIONS), session);
+  snprintf(key, sizeof(key), "/sessions/%s", session);
+  cluster_session_text(value, sizeof(value), 1000, randombytes_uniform(4) == 0 ? "finished" : "open");
+  count(worker, &worker->shared->ends, copse_store_commit(store, NULL, 0, &change, 1, NULL, NULL) == 0 ? 200 : 503);
+}
+
+static void
+operate(struct worker *worker) {
+  unsigned choice = randombytes_uniform(100);
+
+  if (choice < 50 && worker->count < MEMBERS_MAX)
+    join(worker);
+  else if (choice < 85 && worker->count > 0)
+    leave(worker, randombytes_uniform((uint32_t)worker->count));
+  else if (choice < 96 && worker->count > 0)
+    sync_member(worker, randombytes_uniform((uint32_t)worker->count));
+  else if (choice >= 96)
+    end_session(worker);
+}
+
+static _Noreturn void
+work(size_t pop) {
+  struct worker worker = {.cluster = &cluster, .shared = shared, .pop = pop};
+
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  randombytes_stir();
+  cluster_begin(&cluster, pop);
+  for (;;) {
+    if (atomic_load(&shared->drain) && worker.count > 0)
+      leave(&worker, 0);
+    else if (!atomic_load(&shared->quiet))
+      operate(&worker);
+    cluster_run(&cluster, 1 + randombytes_uniform(8));
+  }
+}
+
+static void
+start_worker(size_t pop) {
+  workers[pop] = fork();
+  cr_assert_geq(workers[pop], 0);
+  if (workers[pop] == 0)
+    work(pop);
+}
+
+static unsigned
+operations(void) {
+  return atomic_load(&shared->joins) + atomic_load(&shared->leaves) + atomic_load(&shared->syncs) +
+         atomic_load(&shared->ends);
+}
+
+static void
+look(void) {
+  cr_assert_geq(copse_store_poll(cluster.store, now_ms()), 0);
+  budget_checker_look(&checker);
+  for (size_t i = 0; i < POPS; i++) {
+    int status;
+
+    if (workers[i] != 0 && waitpid(workers[i], &status, WNOHANG) == workers[i]) {
+      workers[i] = 0;
+      cr_assert_fail("N%zu has ended by itself: %d", i + 1, status);
+    }
+  }
+  usleep(1000);
+}
+
+static void
+tell(const char *store, uint64_t begin, unsigned kills) {
+  printf("%s: %3llu s, %u operations (%u joins, %u leaves, %u syncs, %u ends, %u refused), %u revisions, %u of them of "
+         "reservations, %u kills, fullest link %.0f %%, %u violations\n",
+         store, (unsigned long long)(now_ms() - begin) / 1000, operations(), atomic_load(&shared->joins),
+         atomic_load(&shared->leaves), atomic_load(&shared->syncs), atomic_load(&shared->ends),
+         atomic_load(&shared->refused), checker.revisions, checker.reservations, kills, checker.fullest * 100,
+         checker.violations);
+  fflush(stdout);
+}
+
+/* Kills and starts again, until so many operations were done. */
+static unsigned
+churn(const char *store, unsigned target) {
+  uint64_t begin = now_ms(), told = begin, next_kill = begin + 500, back[POPS] = {0};
+  unsigned kills = 0;
+
+  while (operations() < target && checker.violations == 0) {
+    uint64_t now;
+
+    look();
+    now = now_ms();
+    if (now >= next_kill) {
+      size_t pop = randombytes_uniform(POPS);
+
+      if (workers[pop] != 0) {
+        stop_worker(pop);
+        kills++;
+        back[pop] = now + randombytes_uniform(2500); /* before or after its lease has ended */
+      }
+      next_kill = now + 100 + randombytes_uniform(800);
+    }
+    for (size_t i = 0; i < POPS; i++)
+      if (workers[i] == 0 && now >= back[i])
+        start_worker(i);
+    if (now - told >= 5000) {
+      tell(store, begin, kills);
+      told = now;
+    }
+  }
+  tell(store, begin, kills);
+  return kills;
+}
+
+static bool
+look_until(bool (*holds)(void)) {
+  for (uint64_t begin = now_ms(); !holds() && now_ms() - begin < SETTLE_MS;)
+    look();
+  return holds();
+}
+
+static bool
+n4_holds_something(void) {
+  return budget_checker_uses(&checker, "N4");
+}
+
+static bool
+n4_holds_nothing(void) {
+  return !n4_holds_something();
+}
+
+static bool
+nothing_is_held(void) {
+  return budget_checker_is_empty(&checker);
+}
+
+static void
+prepare(bool etcd) {
+  struct copse_values all;
+
+  shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  cr_assert_neq(shared, MAP_FAILED);
+  budget_checker_begin(&checker);
+  cluster_make(&cluster, POPS, LINK_BPS, SETTINGS, etcd);
+  cluster_put(&cluster, "/egress/N1", "{\"egress_bps\":150000000,\"by\":\"test\"}");
+  cluster_account(&cluster, "alice", 1000000000000000ULL);
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    char session[64];
+
+    session_id(i, session);
+    cluster_make_session(&cluster, session, 1000);
+  }
+  cr_assert_eq(copse_store_list(cluster.store, "/egress/", &all), 0);
+  for (size_t i = 0; i < all.count; i++)
+    budget_checker_take(&checker, all.items[i].key, all.items[i].value, all.items[i].revision);
+  cr_assert_eq(copse_store_watch(cluster.store, "/", all.revision, budget_checker_take, &checker), 0);
+  copse_values_free(&all);
+}
+
+static void
+run(const char *store, bool etcd) {
+  const char *wanted = getenv("COPSE_SOAK_OPERATIONS");
+  unsigned target = wanted == NULL ? SHORT_OPERATIONS : (unsigned)strtoul(wanted, NULL, 10), kills;
+
+  prepare(etcd);
+  for (size_t i = 0; i < POPS; i++)
+    start_worker(i);
+  kills = churn(store, target);
+  cr_expect_geq(kills, 3);
+  cr_expect_geq(checker.reservations, 50, "plans were made");
+  cr_expect_geq(checker.fullest, 0.8, "links were wanted by more than they can carry");
+  for (size_t i = 0; i < POPS; i++)
+    if (workers[i] == 0)
+      start_worker(i);
+  cr_assert(look_until(n4_holds_something));
+  atomic_store(&shared->quiet, true);
+  stop_worker(3);
+  cr_expect(look_until(n4_holds_nothing), "what a dead PoP held is given back");
+  atomic_store(&shared->drain, true);
+  stop_worker(2);
+  cr_expect(look_until(nothing_is_held), "nothing is held for nobody");
+  cr_expect_eq(checker.violations, 0, "%s", checker.what);
+  cr_expect_eq(checker.missed, 0);
+  stop();
+}
+
+Test(budgets, hold_on_sqlite) {
+  run("sqlite", false);
+}
+
+Test(budgets, hold_on_etcd) {
+  run("etcd", true);
+}
+
+#define TREE(list, rate)                                                                                               \
+  "\"" list "\":[{\"root\":\"A\",\"rate_bps\":" rate ",\"edges\":[{\"from\":\"A\",\"to\":\"B\"}]}]"
+#define PLAN(rate) "{" TREE("trees", rate) "}"
+
+/* The checker sees each thing that must not be. */
+Test(budgets, the_checker_is_not_blind) {
+  static const struct {
+    const char *reserved, *plan;
+    unsigned violations;
+  } cases[] = {{"{\"s/A\":100}", PLAN("100"), 0},
+               {"{\"s/A\":101}", PLAN("101"), 1},
+               {"{\"s/A\":99}", PLAN("100"), 1},
+               {"{\"s/A\":60,\"r/A\":41}", PLAN("60"), 2},
+               {"{\"s/A\":70}", "{" TREE("trees", "60") "," TREE("leaving", "70") "}", 0},
+               {"{\"s/A\":60}", "{" TREE("trees", "60") "," TREE("leaving", "70") "}", 1},
+               {NULL, PLAN("10"), 1},
+               {"{\"s/A\":10}", NULL, 1}};
+
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    budget_checker_begin(&checker);
+    budget_checker_take(&checker, "/links/A/B", "{\"bandwidth_bps\":100}", 1);
+    budget_checker_take(&checker, "/reserved/A/B", cases[i].reserved, 2);
+    cr_expect_eq(checker.violations, 0, "a revision is looked at when it is whole");
+    budget_checker_take(&checker, "/sessions/s/plan", cases[i].plan, 2);
+    budget_checker_take(&checker, "/egress/A", "{\"egress_bps\":200}", 3);
+    cr_expect_eq(checker.violations, cases[i].violations, "case %zu: %s", i, checker.what);
+    budget_checker_end(&checker);
+  }
+  budget_checker_begin(&checker);
+  budget_checker_take(&checker, "/links/A/B", "{\"bandwidth_bps\":1000}", 1);
+  budget_checker_take(&checker, "/egress/A", "{\"egress_bps\":99}", 1);
+  budget_checker_take(&checker, "/reserved/A/B", "{\"s/A\":100}", 2);
+  budget_checker_take(&checker, "/sessions/s/plan", PLAN("100"), 2);
+  budget_checker_look(&checker);
+  cr_expect_eq(checker.violations, 1, "a PoP is sold beyond its egress");
+  cr_expect(budget_checker_uses(&checker, "A") && budget_checker_uses(&checker, "B"));
+  cr_expect_not(budget_checker_uses(&checker, "C"));
+  budget_checker_end(&checker);
+}
