@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What our dataplane's table should hold, and the operations that bring it there: links, members without a tree to send
  * on, trees whose children are installed, then members again with their tree, then what has to go. */
-#include "plan.h"
-#include "state.h"
+#include "desire.h"
 #include <copse/log.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define DRAIN_MS 400           /* between a tree's end at its root and here */
-#define SUCCESSOR_MS 10000     /* a root waits so long for the tree that replaces its own */
-#define ROOT_GONE_MS 30000     /* and others for word from the root */
-#define BATCH_BYTES (8U << 20) /* a batch gets no larger than about this; the rest comes with the next */
-
-struct walk {
-  struct copse_control *control;
-  struct copse_nodes *nodes;
-  struct copse_shadow *shadow;
-  uint64_t now_ms;
-  struct copse_api_hop *hops; /* of the tree at hand */
-  bool *unwanted;             /* by hop, see shadow.h */
-  uint32_t *behind;           /* by edge, see copse_tree_branches */
-};
-
-static bool
-is_here(const struct walk *walk, const char *pop) {
-  return strcmp(pop, walk->control->config->pop) == 0;
-}
-
-static bool
-is_full(const struct walk *walk) {
-  return walk->nodes->operations.length >= BATCH_BYTES;
-}
 
 static uint64_t
 bounded_rate(uint64_t rate_bps) {
@@ -40,7 +14,7 @@ bounded_rate(uint64_t rate_bps) {
 }
 
 static void
-walk_links(struct walk *walk) {
+walk_links(struct copse_walk *walk) {
   const struct copse_model *model = &walk->control->model;
 
   for (size_t i = 0; i < walk->shadow->links.count; i++)
@@ -68,21 +42,24 @@ walk_links(struct walk *walk) {
   }
 }
 
-/* The slot of the tree a member here sends on: that of the plan if it is installed, else the one it has while that
- * stays. */
+/* The slot of the tree a member here sends on: that of the plan if it is installed, but the one it has while that stays
+ * and may carry what the other may not yet. */
 static uint32_t
-send_tree(const struct walk *walk, const struct copse_session *session, const struct copse_shadow_member *have) {
+send_tree(const struct copse_walk *walk, const struct copse_session *session, const struct copse_shadow_member *have) {
   const struct copse_planned_tree *planned = copse_session_rooted(session, walk->control->config->pop);
   const struct copse_shadow_tree *tree =
     planned != NULL && planned->status == COPSE_TREE_OK ? copse_shadow_tree(walk->shadow, planned->id) : NULL;
+  const struct copse_shadow_tree *present = have != NULL && have->set.send_tree < walk->shadow->limits.trees
+                                              ? walk->shadow->tree_at[have->set.send_tree]
+                                              : NULL;
 
-  if (tree == NULL && have != NULL && have->set.send_tree < walk->shadow->limits.trees)
-    tree = walk->shadow->tree_at[have->set.send_tree];
+  if (present != NULL && (tree == NULL || (!present->removing && has_allowance(present) && !has_allowance(tree))))
+    tree = present;
   return tree == NULL || tree->removing || tree->set.label != COPSE_LABEL_NONE ? COPSE_SLOT_NONE : tree->set.slot;
 }
 
 static void
-walk_member(struct walk *walk, const struct copse_session *session, const struct copse_member *member) {
+walk_member(struct copse_walk *walk, const struct copse_session *session, const struct copse_member *member) {
   struct copse_shadow_member *have = copse_shadow_member(walk->shadow, member->id);
   struct copse_api_member want = {.id = member->number,
                                   .label = member->record.label,
@@ -106,7 +83,7 @@ walk_member(struct walk *walk, const struct copse_session *session, const struct
 }
 
 static void
-walk_members(struct walk *walk) {
+walk_members(struct copse_walk *walk) {
   const struct copse_model *model = &walk->control->model;
 
   for (size_t i = 0; i < walk->shadow->members.count; i++)
@@ -130,8 +107,8 @@ walk_members(struct walk *walk) {
 
 /* Hops of a tree here: its children, then all members of the session here. False while a child is not installed. */
 static bool
-gather_hops(const struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
-            uint32_t *count) {
+gather_hops(const struct copse_walk *walk, const struct copse_session *session,
+            const struct copse_planned_tree *planned, uint32_t *count) {
   struct copse_api_hop *hops = walk->hops;
 
   *count = 0;
@@ -164,7 +141,7 @@ gather_hops(const struct walk *walk, const struct copse_session *session, const 
 
 /* The parent of this PoP in a tree; null at the root and where the tree does not pass. */
 static const char *
-parent_of(const struct walk *walk, const struct copse_planned_tree *planned) {
+parent_of(const struct copse_walk *walk, const struct copse_planned_tree *planned) {
   for (size_t i = 0; i < planned->edge_count; i++)
     if (is_here(walk, planned->edges[i].to))
       return planned->edges[i].from;
@@ -173,8 +150,8 @@ parent_of(const struct walk *walk, const struct copse_planned_tree *planned) {
 
 /* Fills in what does not change in the life of a tree; false when something it needs is not known yet. */
 static bool
-describe_tree(const struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
-              struct copse_api_tree *want) {
+describe_tree(const struct copse_walk *walk, const struct copse_session *session,
+              const struct copse_planned_tree *planned, struct copse_api_tree *want) {
   const struct copse_area_state *area = copse_set_find(&session->areas, walk->control->config->pop);
   const char *parent = parent_of(walk, planned);
   const struct copse_pop *pop = parent == NULL ? NULL : copse_set_find(&walk->control->model.pops, parent);
@@ -208,7 +185,7 @@ same_identity(const struct copse_api_tree *have, const struct copse_api_tree *wa
 
 /* Slot and label of a tree that is new here; false when there is no room. */
 static bool
-place_tree(const struct walk *walk, struct copse_api_tree *want, bool is_root) {
+place_tree(const struct copse_walk *walk, struct copse_api_tree *want, bool is_root) {
   if (!is_root) {
     want->label = copse_shadow_label_take(walk->shadow);
     if (want->label == COPSE_LABEL_NONE)
@@ -222,14 +199,14 @@ place_tree(const struct walk *walk, struct copse_api_tree *want, bool is_root) {
 
 /* In the batch that changes what the root charges: a subtree that wants nothing gets nothing and costs nothing. */
 static void
-tell_children(struct walk *walk, const struct copse_session *session, const struct copse_shadow_tree *tree) {
+tell_children(struct copse_walk *walk, const struct copse_session *session, const struct copse_shadow_tree *tree) {
   for (uint32_t i = 0; i < tree->set.hops && tree->hops[i].kind == COPSE_HOP_LINK; i++)
     if (tree->unwanted[i] != walk->unwanted[i])
       copse_nodes_branch(walk->nodes, tree->set.slot, i, copse_session_blocks(session), !walk->unwanted[i]);
 }
 
 static void
-walk_tree(struct walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned) {
+walk_tree(struct copse_walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned) {
   bool is_root = is_here(walk, planned->root);
   struct copse_shadow_tree *have = copse_shadow_tree(walk->shadow, planned->id);
   struct copse_api_tree want;
@@ -280,7 +257,7 @@ most_edges(const struct copse_model *model) {
 }
 
 static void
-walk_trees(struct walk *walk) {
+walk_trees(struct copse_walk *walk) {
   const struct copse_model *model = &walk->control->model;
   size_t fan_out = (size_t)walk->shadow->limits.fan_out + 1;
 
@@ -305,139 +282,16 @@ walk_trees(struct walk *walk) {
   free(walk->behind);
 }
 
-/* The session that knows a tree which no plan has any more, and its record here. */
-static struct copse_session *
-session_of(const struct walk *walk, const char *tree, const struct copse_installed **installed) {
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-
-  snprintf(name, sizeof(name), "%s/%s", tree, walk->control->config->pop);
-  for (size_t i = 0; i < walk->control->model.sessions.count; i++) {
-    struct copse_session *session = walk->control->model.sessions.items[i];
-
-    *installed = copse_set_find(&session->installed, name);
-    if (*installed != NULL)
-      return session;
-  }
-  return NULL;
-}
-
-/* A root stays until the tree that replaces it is here; then its allowance is taken away and what it carried is
- * settled. True when it may go. */
-static bool
-root_may_go(struct walk *walk, struct copse_shadow_tree *tree, struct copse_session *session) {
-  const struct copse_planned_tree *next =
-    session == NULL ? NULL : copse_session_rooted(session, walk->control->config->pop);
-  struct copse_tree_ledger *ledger = session == NULL ? NULL : copse_set_find(&session->ledgers, tree->id);
-
-  if (next != NULL && next->status == COPSE_TREE_OK && copse_shadow_tree(walk->shadow, next->id) == NULL &&
-      walk->now_ms - tree->leaving_ms < SUCCESSOR_MS)
-    return false;
-  if (ledger == NULL)
-    return true;
-  if (tree->allowance_bytes > 0) {
-    copse_nodes_allowance(walk->nodes, tree->set.slot, 0);
-    return false;
-  }
-  return walk->control->store_status == 0 && copse_credit_close(walk->control, session, ledger, tree);
-}
-
-/* Below the root a tree drains for a while after the root has let it go. */
-static bool
-node_may_go(const struct walk *walk, struct copse_shadow_tree *tree, const struct copse_session *session,
-            const struct copse_installed *installed) {
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-
-  if (session != NULL) {
-    snprintf(name, sizeof(name), "%s/%s", tree->id, installed->record.root);
-    if (copse_set_find(&session->installed, name) != NULL &&
-        copse_set_find(&walk->control->model.pops, installed->record.root) != NULL) {
-      tree->rootless_ms = 0;
-      return walk->now_ms - tree->leaving_ms >= ROOT_GONE_MS;
-    }
-  }
-  if (tree->rootless_ms == 0)
-    tree->rootless_ms = walk->now_ms;
-  return walk->now_ms - tree->rootless_ms >= DRAIN_MS;
-}
-
-static void
-walk_leaving_trees(struct walk *walk) {
-  for (size_t i = 0; i < walk->shadow->trees.count; i++) {
-    struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
-    const struct copse_installed *installed = NULL;
-    struct copse_session *session;
-
-    if (tree->planned || tree->removing)
-      continue;
-    if (tree->leaving_ms == 0)
-      tree->leaving_ms = walk->now_ms;
-    session = session_of(walk, tree->id, &installed);
-    tree->removing = tree->set.label == COPSE_LABEL_NONE ? root_may_go(walk, tree, session)
-                                                         : node_may_go(walk, tree, session, installed);
-  }
-}
-
-/* Takes members that go out of trees that stay, then out of the table. */
-static void
-remove_members(struct walk *walk) {
-  for (size_t i = 0; i < walk->shadow->trees.count; i++) {
-    struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
-    struct copse_api_hop *hops = calloc((size_t)tree->set.hops + 1, sizeof(*hops));
-    struct copse_api_tree set = tree->set;
-
-    set.hops = 0;
-    for (uint32_t j = 0; j < tree->set.hops && hops != NULL; j++) {
-      const struct copse_shadow_member *member =
-        tree->hops[j].kind == COPSE_HOP_MEMBER ? walk->shadow->member_at[tree->hops[j].slot] : NULL;
-
-      if (member == NULL || member->wanted)
-        hops[set.hops++] = tree->hops[j];
-    }
-    if (hops != NULL && set.hops != tree->set.hops && !tree->removing)
-      copse_nodes_tree(walk->nodes, &set, hops);
-    free(hops);
-  }
-}
-
-static void
-walk_removals(struct walk *walk) {
-  remove_members(walk);
-  for (size_t i = walk->shadow->trees.count; i-- > 0;) {
-    const struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
-
-    if (tree->removing)
-      copse_nodes_remove(walk->nodes, COPSE_API_TREE_REMOVE, tree->set.slot);
-  }
-  for (size_t i = walk->shadow->members.count; i-- > 0;) {
-    const struct copse_shadow_member *member = walk->shadow->members.items[i];
-
-    if (!member->wanted)
-      copse_nodes_remove(walk->nodes, COPSE_API_MEMBER_REMOVE, member->set.slot);
-  }
-  for (size_t i = walk->shadow->links.count; i-- > 0;) {
-    const struct copse_shadow_link *link = walk->shadow->links.items[i];
-    bool used = link->wanted;
-
-    for (size_t j = 0; j < walk->shadow->trees.count && !used; j++) {
-      const struct copse_shadow_tree *tree = walk->shadow->trees.items[j];
-
-      for (uint32_t k = 0; k < tree->set.hops && !used; k++)
-        used = tree->hops[k].kind == COPSE_HOP_LINK && tree->hops[k].slot == link->set.slot;
-    }
-    if (!used)
-      copse_nodes_remove(walk->nodes, COPSE_API_LINK_REMOVE, link->set.slot);
-  }
-}
-
 void
 copse_desire_walk(struct copse_control *control, uint64_t now_ms) {
-  struct walk walk = {.control = control, .nodes = &control->nodes, .shadow = &control->nodes.shadow, .now_ms = now_ms};
+  struct copse_walk walk = {
+    .control = control, .nodes = &control->nodes, .shadow = &control->nodes.shadow, .now_ms = now_ms};
 
   walk_links(&walk);
   walk_members(&walk); /* new ones; they must be there before a tree names them */
   walk_trees(&walk);
-  walk_leaving_trees(&walk);
+  copse_leave_trees(&walk);
   walk_members(&walk); /* with the trees that are there now */
   if (!is_full(&walk))
-    walk_removals(&walk);
+    copse_leave_objects(&walk);
 }
