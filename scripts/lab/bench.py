@@ -32,8 +32,8 @@ class Context:
 
     def __init__(self, arguments, directory):
         self.quick, self.rounds = arguments.quick, arguments.rounds
-        self.more_rounds = 1 if self.quick else self.rounds  # for those whom the host disturbed
-        self.milliseconds = arguments.ms or (160 if arguments.quick else 500)
+        self.more_until_s = 45 if self.quick else 300  # of a bench: no more turns for those whom the host disturbed
+        self.milliseconds = arguments.ms or (160 if arguments.quick else 300)
         self.frames, self.fanouts = arguments.frames, arguments.fanouts
         self.descriptors, self.wanted = arguments.descriptors, arguments.peers
         self.directory, self.build = directory, os.path.join(ROOT, arguments.build)
@@ -81,7 +81,7 @@ def parse(known):
     parser.add_argument("--plot", metavar="DIR", help="write PNGs, made by gnuplot")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="samples of each cell, at least 3 (default 3)")
-    parser.add_argument("--ms", type=int, help="milliseconds of a sample (default 160 with --quick, else 500)")
+    parser.add_argument("--ms", type=int, help="milliseconds of a sample (default 160 with --quick, else 300)")
     parser.add_argument("--descriptors", type=int, default=1024, help="of each ring, for every peer (default 1024)")
     parser.add_argument("--peers", type=lambda text: text.split(","), help="only these, as in bare,copse")
     parser.add_argument("--frames", type=numbers, help="only these frame sizes, as in 96,512")

@@ -4,6 +4,7 @@
 import os
 import statistics
 import sys
+import time
 from collections import Counter
 
 from network import stolen_ticks
@@ -100,10 +101,12 @@ def take_turn(context, setup, results, peer, take):
 
 def interleave(context, setup, results, take):
     """`take(peer)` for every peer, in turn, as often as there are rounds; then again for those whose turns were not all
-    with the CPUs as they were most of the time."""
-    for number in range(context.rounds + context.more_rounds):
+    with the CPUs as they were most of the time, as long as there is time."""
+    end = time.monotonic() + context.more_until_s
+    for number in range(2 * context.rounds):
         for peer in results.peers:
-            if peer.name not in results.failed and (number < context.rounds or results.turns_of(peer.name) < context.rounds):
+            again = results.turns_of(peer.name) < context.rounds and time.monotonic() < end
+            if peer.name not in results.failed and (number < context.rounds or again):
                 take_turn(context, setup, results, peer, take)
 
 
