@@ -166,7 +166,7 @@ choose_hops(struct copse_worker *worker, const struct copse_run *run, uint32_t f
 void
 copse_choose(struct copse_worker *worker, const struct copse_run *run, uint64_t now, struct copse_chosen *chosen) {
   const uint32_t hops = run->packets->fan_out->hops;
-  const uint32_t start = worker->rotation != 0 && hops > 0 ? worker->rotation % hops : 0;
+  const uint32_t start = (uint32_t)((uint64_t)worker->rotation * hops >> 32);
 
   *chosen = (struct copse_chosen){0};
   choose_hops(worker, run, start, hops, now, chosen);

@@ -260,7 +260,7 @@ send_copies(struct copse_worker *worker, const struct copse_run *run, bool one, 
   lane->notes = (uint32_t)(note - lane->note);
   if (likely(taken == frames))
     return done;
-  worker->rotation++;
+  copse_rotate(worker);
   for (; done < hops; done++)
     lose(worker, run, &copies[done]);
   return hops;

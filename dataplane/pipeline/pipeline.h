@@ -102,7 +102,7 @@ struct copse_worker {
   copse_siphash *tags;
   bool shared;          /* other workers use the same buckets and windows */
   bool stop;            /* atomic */
-  uint32_t rotation;    /* which next hop comes first; moves on when one went short */
+  uint32_t rotation;    /* which next hop comes first, in 2^-32 of them all; moves on when one went short */
   uint64_t permission;  /* TSC cycles */
   uint64_t empty_polls; /* in a row */
   uint32_t sleep_us;    /* next sleep */
@@ -163,6 +163,13 @@ copse_queue(struct copse_worker *worker, struct copse_lane *lane, struct rte_mbu
     copse_transmit(worker, lane);
   lane->frame[lane->waiting] = frame;
   copse_note(lane, note);
+}
+
+/* The next run begins elsewhere. Steps of the golden ratio, whatever there are of them for each burst, come to all next
+ * hops alike; others meet the same few again and again when they and the number of hops have a divisor in common. */
+static inline void
+copse_rotate(struct copse_worker *worker) {
+  worker->rotation += 0x9e3779b9U;
 }
 
 /* Counts and frees a packet that goes no further. */

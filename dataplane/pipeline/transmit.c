@@ -72,6 +72,6 @@ copse_transmit(struct copse_worker *worker, struct copse_lane *lane) {
   count_sent(worker, lane->note, sent);
   if (likely(sent == waiting))
     return;
-  worker->rotation++;
+  copse_rotate(worker);
   drop_unsent(worker, lane, sent, waiting);
 }
