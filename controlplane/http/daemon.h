@@ -31,7 +31,7 @@ struct copse_http {
   uint64_t idle_ns, request_ns, events_ms;
   struct connections connections;
   uint64_t connection_count, connection_limit;
-  uint64_t body_bytes;      /* held for bodies that are being received */
+  uint64_t body_bytes;      /* held for large bodies that are being received */
   struct exchanges waiting; /* long polls */
   uint16_t port;
   bool stopping;

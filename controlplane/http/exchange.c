@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* What is refused with a shorter body than this keeps its connection: the body is read and thrown away. */
-#define BODIES_MAX (128ULL << 20) /* of all requests that are being received */
+#define BODIES_MAX (128ULL << 20) /* of all large ones that are being received: they leave room for small ones */
 #define DISCARD_MAX ((size_t)64 << 10)
 
 /* Length announced by the client; SIZE_MAX when it announces none. Malformed ones have been refused by the library. */
@@ -60,6 +60,7 @@ static bool
 admit(struct exchange *exchange, const char *method, const char *path, uint64_t body_length) {
   struct copse_http *http = exchange->http;
   struct copse_request request;
+  uint64_t large;
   const struct sockaddr *address =
     MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
 
@@ -74,13 +75,15 @@ admit(struct exchange *exchange, const char *method, const char *path, uint64_t 
   read_request(exchange->mhd, method, path, body_length, &request);
   if (!copse_call_admit(&exchange->call, &http->api, &request))
     return false;
-  exchange->body = body_length > 0 && http->body_bytes + body_length <= BODIES_MAX ? malloc(body_length) : NULL;
+  large = body_length > DISCARD_MAX ? body_length : 0;
+  exchange->body = body_length > 0 && http->body_bytes + large <= BODIES_MAX ? malloc(body_length) : NULL;
   if (body_length > 0 && exchange->body == NULL) {
     copse_reply_fail(&exchange->call, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "no memory for the body");
     return false;
   }
   exchange->body_length = body_length;
-  http->body_bytes += body_length;
+  exchange->large = large;
+  http->body_bytes += large;
   return true;
 }
 
@@ -221,7 +224,7 @@ copse_exchange_done(void *context, struct MHD_Connection *mhd, void **state, enu
   if (exchange == NULL)
     return;
   copse_connection_end(exchange->http, exchange->connection);
-  exchange->http->body_bytes -= exchange->body_length;
+  exchange->http->body_bytes -= exchange->large;
   if (exchange->deadline != NULL)
     event_free(exchange->deadline);
   copse_call_free(&exchange->call);

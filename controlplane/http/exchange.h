@@ -16,6 +16,7 @@ struct exchange {
   bool waiting;
   uint8_t *body;
   size_t body_length, received;
+  uint64_t large; /* of body_length, what counts in http->body_bytes */
   /* of a stream */
   char *text; /* being sent */
   size_t text_length, text_sent;
