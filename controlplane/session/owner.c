@@ -106,7 +106,7 @@ same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) 
 static int
 plan(struct copse_control *control, struct copse_session *session, const json_t *record) {
   struct copse_error error = {.text = ""};
-  struct copse_plan_commit commit;
+  struct copse_transaction commit = {0};
   struct copse_plan_record made;
   int result = copse_plan_make(&control->model, session, control->config, &made, &error);
 
@@ -118,12 +118,9 @@ plan(struct copse_control *control, struct copse_session *session, const json_t 
     copse_plan_record_free(&made);
     return 0;
   }
-  result = copse_plan_commit_make(&control->model, session, &made, record, &commit);
+  copse_plan_commit(&control->model, session, &made, record, &commit);
   copse_plan_record_free(&made);
-  if (result == 0) {
-    result = copse_control_commit(control, commit.compares, commit.compare_count, commit.changes, commit.change_count);
-    copse_plan_commit_free(&commit);
-  }
+  result = copse_control_transact(control, &commit);
   if (result == 0)
     describe(session);
   return result;

@@ -37,19 +37,10 @@ uint64_t copse_link_held_by_others(const struct copse_link *link, const struct c
 void copse_plan_digest(const struct copse_model *model, const struct copse_session *session,
                        const struct copse_control_config *config, uint8_t digest[32]);
 
-/* Compares and changes of the store that replace the session's plan by this one together with its reservations, so that
- * no link is oversold whatever other owners do. Owns what it points to; free with copse_plan_commit_free. */
-struct copse_plan_commit {
-  struct copse_compare *compares;
-  size_t compare_count;
-  struct copse_change *changes;
-  size_t change_count;
-};
-/* `record`, if not null, replaces the session's own record as well. -ENOMEM. */
-int copse_plan_commit_make(const struct copse_model *model, const struct copse_session *session,
-                           const struct copse_plan_record *plan, const json_t *record,
-                           struct copse_plan_commit *commit);
-void copse_plan_commit_free(struct copse_plan_commit *commit);
+/* Adds to an empty transaction what replaces the session's plan by this one together with its reservations, so that no
+ * link is oversold whatever other owners do. `record`, if not null, replaces the session's own record as well. */
+void copse_plan_commit(const struct copse_model *model, const struct copse_session *session,
+                       const struct copse_plan_record *plan, const json_t *record, struct copse_transaction *commit);
 
 /* For every edge of a tree the number of edges from there on, itself included; 0 when nobody behind it misses anything.
  * -ENOMEM. */

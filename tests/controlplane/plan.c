@@ -115,13 +115,14 @@ make(const char *session) {
 /* As if it had been committed. */
 static void
 adopt(const char *session, const struct copse_plan_record *plan) {
-  struct copse_plan_commit commit;
+  struct copse_transaction commit = {0};
 
-  cr_assert_eq(copse_plan_commit_make(&model, copse_model_session(&model, session), plan, NULL, &commit), 0);
+  copse_plan_commit(&model, copse_model_session(&model, session), plan, NULL, &commit);
+  cr_assert_not(commit.failed);
   revision++;
   for (size_t i = 0; i < commit.change_count; i++)
     copse_model_apply(&model, commit.changes[i].key, commit.changes[i].value, revision);
-  copse_plan_commit_free(&commit);
+  copse_transaction_free(&commit);
 }
 
 static struct copse_planned_tree *
@@ -352,7 +353,7 @@ Test(plan, of_two_that_race_one_must_look_again) {
   char folder[] = "/tmp/copse-plan-XXXXXX", path[64];
   struct copse_store *store;
   struct copse_error error;
-  struct copse_plan_commit commits[2];
+  struct copse_transaction commits[2] = {0};
   uint64_t made;
 
   cr_assert_not_null(mkdtemp(folder));
@@ -381,7 +382,8 @@ Test(plan, of_two_that_race_one_must_look_again) {
     session->revision = 1; /* for the plan alone */
     cr_assert_eq(copse_plan_make(&model, session, &config, &plan, &error), 0);
     session->revision = 0;
-    cr_assert_eq(copse_plan_commit_make(&model, session, &plan, NULL, &commits[i]), 0);
+    copse_plan_commit(&model, session, &plan, NULL, &commits[i]);
+    cr_assert_not(commits[i].failed);
     copse_plan_record_free(&plan);
   }
   cr_expect_eq(copse_store_commit(store, commits[0].compares, commits[0].compare_count, commits[0].changes,
@@ -391,8 +393,8 @@ Test(plan, of_two_that_race_one_must_look_again) {
                                   commits[1].change_count, NULL, &error),
                -EAGAIN);
   cr_expect(strstr(error.text, "/reserved/") != NULL, "%s", error.text);
-  copse_plan_commit_free(&commits[0]);
-  copse_plan_commit_free(&commits[1]);
+  copse_transaction_free(&commits[0]);
+  copse_transaction_free(&commits[1]);
   copse_store_close(store);
   for (int i = 0; i < 3; i++) {
     snprintf(path, sizeof(path), "%s/store.db%s", folder, (const char *[]){"", "-wal", "-shm"}[i]);
@@ -403,7 +405,7 @@ Test(plan, of_two_that_race_one_must_look_again) {
 
 Test(plan, an_egress_budget_is_compared_whole) {
   struct copse_plan_record plan;
-  struct copse_plan_commit commit;
+  struct copse_transaction commit = {0};
   bool found[2] = {false, false};
 
   put("/egress/N1", "{\"egress_bps\":5000000,\"by\":\"N1\"}");
@@ -414,13 +416,13 @@ Test(plan, an_egress_budget_is_compared_whole) {
     children += strcmp(rooted(&plan, "N1")->edges[i].from, "N1") == 0;
     cr_expect_leq(children, 1, "N1 has 2 Mbit/s of its egress left");
   }
-  cr_assert_eq(copse_plan_commit_make(&model, copse_model_session(&model, S1), &plan, NULL, &commit), 0);
+  copse_plan_commit(&model, copse_model_session(&model, S1), &plan, NULL, &commit);
   for (size_t i = 0; i < commit.compare_count; i++) {
     found[0] |= strcmp(commit.compares[i].key, "/reserved/N1/N2") == 0;
     found[1] |= strcmp(commit.compares[i].key, "/reserved/N1/N3") == 0;
   }
   cr_expect(found[0] && found[1]);
-  copse_plan_commit_free(&commit);
+  copse_transaction_free(&commit);
   copse_plan_record_free(&plan);
 }
 

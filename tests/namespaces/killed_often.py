@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
 from books import Meter, books  # noqa: E402
-from lab import Lab, wait_for  # noqa: E402
+from lab import Lab, LabError, wait_for  # noqa: E402
 from transfer import Transfer, random_file  # noqa: E402
 
 
@@ -25,6 +25,19 @@ def oversold(lab):
     budgets = {key.removeprefix("/links/"): row["bandwidth_bps"] for key, row in rows.items() if key.startswith("/links/")}
     return [key for key, row in rows.items() if key.startswith("/reserved/") and
             sum(row.values()) > budgets[key.removeprefix("/reserved/")]]
+
+
+def describe(lab):
+    """What the store says of sessions that are open, for when a transfer does not end."""
+    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+        rows = dict(store.execute("SELECT key, value FROM kv WHERE key LIKE '/sessions/%'"))
+    lines = []
+    for key, value in rows.items():
+        if key.count("/") == 2 and json.loads(value)["state"] == "open":
+            lines.append(f"{key}: owner {rows.get(key + '/owner')}, orders {rows.get(key + '/orders', 'none')[:200]}")
+            lines += [f"  {name.removeprefix(key)} {row[:160]}" for name, row in rows.items()
+                      if name.startswith((f"{key}/members/", f"{key}/progress/"))]
+    return "\n".join(lines + [f"{peer.name}: {peer.session} {peer.status}" for peer in lab.peers])
 
 
 class Killer(threading.Thread):
@@ -68,7 +81,11 @@ def main():
             transfer.share()
             killer.running.set()
             transfer.fetch()
-            transfer.wait()
+            try:
+                transfer.wait()
+            except LabError:
+                print(describe(lab))
+                raise
             assert not transfer.wrong(), transfer.wrong()
             times.append(transfer.seconds())
             killer.running.clear()
