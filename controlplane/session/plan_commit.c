@@ -45,7 +45,7 @@ add_link(struct copse_transaction *commit, const struct copse_model *model, cons
          json_t *holdings, const struct copse_link *link, const char **egress_done) {
   json_t *reserved = reservations(link, session, json_object_get(holdings, link->name));
   bool none = json_object_size(reserved) == 0;
-  char key[sizeof("/reserved/") + 2 * COPSE_NAME_BYTES];
+  char key[sizeof("/reserved/") + 2UL * COPSE_NAME_BYTES];
 
   if (reserved == NULL)
     commit->failed = true;

@@ -74,9 +74,9 @@ class Counters:
         return dict(zip(LINK, (sum(column) for column in zip(*rows))))
 
     def charges(self, slots=64):
-        """{tree id: bytes charged} of the trees in the first slots; those that are not charged have 0."""
+        """(tree id, bytes charged) of the first slots. Of a tree that is gone, id 0, the charge stays until another has the slot."""
         words = self.words(self.tree_state_at, 4 * min(slots, self.trees))
-        return {words[i]: words[i + 1] for i in range(0, len(words), 4) if words[i]}
+        return [(words[i], words[i + 1]) for i in range(0, len(words), 4)]
 
     def tree_block(self, count):
         """The first `count` trees as they are at this moment, for tree_slots."""

@@ -31,7 +31,7 @@ class Meter:
     """Reads what dataplanes charge, every few milliseconds, in every life they have: a mapping outlives its dataplane."""
 
     def __init__(self, lab):
-        self.lab, self.lives, self.charged, self.trees = lab, {}, {}, {}
+        self.lab, self.lives, self.tenants, self.charged, self.trees = lab, {}, {}, {}, {}
         self.lock, self.stop = threading.Lock(), threading.Event()
         self.look()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -46,8 +46,9 @@ class Meter:
     def sample(self):
         with self.lock:
             for (name, instance), counters in self.lives.items():
-                for tree, charged in counters.charges().items():
-                    self.charged[instance, tree] = charged
+                for slot, (tree, charged) in enumerate(counters.charges()):
+                    tree = self.tenants[instance, slot] = tree or self.tenants.get((instance, slot), 0)
+                    self.charged[instance, tree] = max(charged, self.charged.get((instance, tree), 0))
                 for tree, row in counters.tree_counters().items():
                     self.trees[name, instance, tree] = row
 
