@@ -24,6 +24,8 @@ def options():
     parser.add_argument("--peers-per-pop", type=int, default=2, metavar="N", help="peers behind each PoP (default: 2)")
     parser.add_argument("--scale", type=float, default=100, metavar="X",
                         help="times the paper's 0.2 up, 0.7 down, 1.0 Mbit/s per CDN link (default: 100)")
+    parser.add_argument("--store", choices=("sqlite", "etcd"), default="sqlite",
+                        help="what control planes share: a file, or etcd on a machine of its own (default: sqlite)")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object, as the last line")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
     chosen = parser.parse_args()
@@ -61,7 +63,7 @@ def main():
     chosen = options()
     out = sys.stderr if chosen.json else sys.stdout
     stolen = stolen_ticks()
-    with Lab(chosen.pops, chosen.scale, chosen.peers_per_pop) as lab:
+    with Lab(chosen.pops, chosen.scale, chosen.peers_per_pop, chosen.store) as lab:
         path = chosen.file or random_file(os.path.join(lab.directory, "content"), int(chosen.size * 1e6))
         seeds = (0, chosen.pops // 2) if chosen.pops * chosen.peers_per_pop > 2 else (0,)
         for index, pop in enumerate(lab.pops):

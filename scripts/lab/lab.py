@@ -16,6 +16,7 @@ import threading
 import time
 
 from counters import Counters
+from etcd import Etcd
 from network import Network, release_hugepages, reserve_hugepages
 
 BLOCK_PORT = 7117
@@ -142,13 +143,15 @@ class Lab:
 
     GROWTH = 1.5
 
-    def __init__(self, pops, scale=100.0, peers_per_pop=2):
+    def __init__(self, pops, scale=100.0, peers_per_pop=2, store="sqlite", more=""):
         root = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
         self.build = os.path.join(root, "build")
         self.up, self.down, self.link = 0.2e6 * scale, 0.7e6 * scale, 1.0e6 * scale
         self.count, self.peers_per_pop = pops, peers_per_pop
         self.pops, self.peers, self.processes = [], [], []
         self.reference_s = 3600.0
+        self.store, self.etcd = store, None
+        self.more = more  # of every control plane's configuration
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -162,6 +165,9 @@ class Lab:
             self.network = Network(f"copse{os.getpid()}")
             self.pops = [Pop(self, index + 1) for index in range(self.count)]
             self.network.count_links({pop.name: pop.address for pop in self.pops}, BLOCK_PORT)
+            if self.store == "etcd":
+                self.etcd = Etcd(self)
+                wait_for("etcd", self.etcd.healthy, 20)
             self.start_pops()
         except BaseException:
             self.close()
@@ -258,12 +264,13 @@ address4 = "{pop.address}";
         pops = ", ".join(f'{{ name = "{name}"; }}' for name in names)
         return f"""pop = "{pop.name}";
 block_address = "{pop.address}";
-store = "{self.directory}/store.db";
+{self.etcd.configuration() if self.etcd else f'store = "{self.directory}/store.db";'}
 dataplane = "{pop.api}";
 state_dir = "{pop.directory}";
 http = {{ port = {API_PORT}; operator_token = "{self.directory}/operator.token"; }};
 growth_reference_s = {self.reference_s};
 burst_us = 50000;  # a virtual machine may pause for that long
+{self.more}
 network = {{
   pops = ( {pops} );
   links = ( {links} );

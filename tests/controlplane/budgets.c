@@ -22,6 +22,8 @@
 #define LINK_BPS 100000000
 #define SHORT_OPERATIONS 2500
 #define SETTLE_MS 40000
+#define NOT_NOW 9 /* exit status of a control plane that could not start, and is started again */
+#define NOT_NOW_MAX 50
 #define SETTINGS "presence_ms = 1000; silence_ms = 4000; finish_ms = 500; http = { port = 1; };"
 
 /* Between the processes. */
@@ -49,6 +51,7 @@ static struct cluster cluster;
 static struct budget_checker checker;
 static struct shared *shared;
 static pid_t workers[POPS];
+static unsigned not_now;
 
 static void
 stop_worker(size_t pop) {
@@ -61,13 +64,15 @@ stop_worker(size_t pop) {
 
 static void
 stop(void) {
+  if (cluster.count == 0)
+    return;
   for (size_t i = 0; i < POPS; i++)
     stop_worker(i);
   cluster_stop(&cluster);
   budget_checker_end(&checker);
 }
 
-TestSuite(budgets, .timeout = 3600);
+TestSuite(budgets, .fini = stop, .timeout = 3600);
 
 static uint64_t
 now_ms(void) {
@@ -160,7 +165,8 @@ work(size_t pop) {
 
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   randombytes_stir();
-  cluster_begin(&cluster, pop);
+  if (cluster_begin(&cluster, pop) < 0)
+    _exit(NOT_NOW); /* its lease was over before it had announced itself, on a busy machine */
   for (;;) {
     if (atomic_load(&shared->drain) && worker.count > 0)
       leave(&worker, 0);
@@ -191,10 +197,12 @@ look(void) {
   for (size_t i = 0; i < POPS; i++) {
     int status;
 
-    if (workers[i] != 0 && waitpid(workers[i], &status, WNOHANG) == workers[i]) {
-      workers[i] = 0;
-      cr_assert_fail("N%zu has ended by itself: %d", i + 1, status);
-    }
+    if (workers[i] == 0 || waitpid(workers[i], &status, WNOHANG) != workers[i])
+      continue;
+    workers[i] = 0;
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == NOT_NOW && not_now++ < NOT_NOW_MAX,
+              "N%zu has ended by itself: %d", i + 1, status);
+    start_worker(i);
   }
   usleep(1000);
 }
@@ -312,7 +320,6 @@ run(const char *store, bool etcd) {
   cr_expect(look_until(nothing_is_held), "nothing is held for nobody");
   cr_expect_eq(checker.violations, 0, "%s", checker.what);
   cr_expect_eq(checker.missed, 0);
-  stop();
 }
 
 Test(budgets, hold_on_sqlite) {

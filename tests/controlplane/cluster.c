@@ -95,15 +95,16 @@ cluster_make(struct cluster *cluster, size_t count, uint64_t link_bps, const cha
     configure(cluster, i, link_bps, more);
 }
 
-void
+int
 cluster_begin(struct cluster *cluster, size_t pop) {
+  struct copse_error error;
   char path[128];
 
   if (cluster->base == NULL)
     cluster->base = event_base_new();
   snprintf(path, sizeof(path), "%s/N%zu.sock", cluster->folder, pop + 1);
   cluster->pops[pop].dataplane = fake_dataplane_create(cluster->base, path);
-  cluster_pop_start(cluster, pop);
+  return copse_control_start(&cluster->pops[pop].config, cluster->base, &cluster->pops[pop].control, &error);
 }
 
 void
@@ -112,7 +113,7 @@ cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const ch
 
   cluster_make(cluster, count, link_bps, more, store != NULL && strcmp(store, "etcd") == 0);
   for (size_t i = 0; i < count; i++)
-    cluster_begin(cluster, i);
+    cr_assert_eq(cluster_begin(cluster, i), 0);
   cr_assert(cluster_until(cluster, all_healthy, NULL, 5000));
 }
 

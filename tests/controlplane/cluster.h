@@ -30,8 +30,8 @@ struct cluster {
 
 /* The configurations of PoPs N1 … with links of `link_bps` between all, and their store; `more` is put into each. */
 void cluster_make(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more, bool etcd);
-/* Starts one of them with its dataplane. */
-void cluster_begin(struct cluster *cluster, size_t pop);
+/* Starts one of them with its dataplane; negative errno when it cannot start now. */
+int cluster_begin(struct cluster *cluster, size_t pop);
 /* PoPs N1 … with links of `link_bps` between all; `more` is put into each configuration. Runs until all are healthy. On
  * etcd where COPSE_TEST_STORE says so. */
 void cluster_start(struct cluster *cluster, size_t count, uint64_t link_bps, const char *more);
