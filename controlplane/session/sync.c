@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WRITE_MS 500  /* progress goes into the store so often at most */
-#define RATE_MS 1000  /* rates are measured over at least so long */
-#define PEERS_MAX 64  /* in an answer */
-#define SENT_MAX 1024 /* ranges in a report */
+#define WRITE_MS 500     /* progress goes into the store so often at most */
+#define RATE_MS 1000     /* rates are measured over at least so long */
+#define PEERS_MAX 64     /* in an answer */
+#define PEERS_NEAREST 48 /* of them */
+#define SENT_MAX 1024    /* ranges in a report */
 
 static bool
 read_optional(const json_t *body, const char *name, uint64_t *out, struct copse_answer *answer) {
@@ -177,36 +178,111 @@ trees_json(const struct copse_control *control, const struct copse_session *sess
 }
 
 static json_t *
-peer_json(const struct copse_control *control, const struct copse_session *session, const struct copse_member *peer) {
+peer_json(const struct copse_session *session, const struct copse_member *peer, bool near) {
   const char *format = strchr(peer->record.address, ':') == NULL ? "http://%s:%u" : "http://[%s]:%u";
   uint64_t have = peer->record.seed ? copse_session_blocks(session) : peer->progress.have;
   char url[COPSE_ADDRESS_BYTES + 16];
 
   snprintf(url, sizeof(url), format, peer->record.address, peer->record.http_port);
-  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:b}", "member", peer->id, "pop", peer->record.pop, "near",
-                   strcmp(peer->record.pop, control->config->pop) == 0, "url", url, "have", (json_int_t)have, "done",
-                   copse_member_complete(peer));
+  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:b}", "member", peer->id, "pop", peer->record.pop, "near", near, "url",
+                   url, "have", (json_int_t)have, "done", copse_member_complete(peer));
 }
 
-/* Peers of its own area first. With more than fit, each member gets those that follow itself, so that all are named by
- * somebody. */
+/* The peers that an answer names. All walks begin behind the member that asks. */
+struct naming {
+  const struct copse_control *control;
+  const struct copse_session *session;
+  size_t start;
+  bool *named; /* by place after `start` */
+  json_t *peers;
+};
+
+/* The peer so many places behind the member, null when it is there no more or is named already. */
+static const struct copse_member *
+unnamed(const struct naming *naming, size_t place) {
+  const struct copse_set *members = &naming->session->members;
+  const struct copse_member *peer = members->items[(naming->start + place) % members->count];
+
+  return peer->revision == 0 || naming->named[place] ? NULL : peer;
+}
+
+static void
+name_peer(struct naming *naming, size_t place, const struct copse_member *peer, bool near) {
+  naming->named[place] = true;
+  json_array_append_new(naming->peers, peer_json(naming->session, peer, near));
+}
+
+static void
+name_own_area(struct naming *naming) {
+  for (size_t i = 1; i < naming->session->members.count && json_array_size(naming->peers) < PEERS_NEAREST; i++) {
+    const struct copse_member *peer = unnamed(naming, i);
+
+    if (peer != NULL && strcmp(peer->record.pop, naming->control->config->pop) == 0)
+      name_peer(naming, i, peer, true);
+  }
+}
+
+struct distance {
+  const char *pop;
+  double delay_ms;
+};
+
+static int
+compare_distances(const void *a, const void *b) {
+  const struct distance *left = a, *right = b;
+
+  return left->delay_ms < right->delay_ms ? -1 : left->delay_ms > right->delay_ms;
+}
+
+/* Area by area in order of delay. Of a member that is alone in its area the nearest are near. */
+static void
+name_nearest(struct naming *naming) {
+  const struct copse_set *areas = &naming->session->areas;
+  struct distance *distances = calloc(areas->count + 1, sizeof(*distances));
+  bool alone = json_array_size(naming->peers) == 0;
+
+  for (size_t i = 0; distances != NULL && i < areas->count; i++) {
+    const char *pop = ((const struct copse_area_state *)areas->items[i])->pop;
+
+    distances[i] = (struct distance){.pop = pop, .delay_ms = copse_measure_delay(naming->control, pop)};
+  }
+  if (distances != NULL)
+    qsort(distances, areas->count, sizeof(*distances), compare_distances);
+  for (size_t i = 0; distances != NULL && i < areas->count && json_array_size(naming->peers) < PEERS_NEAREST; i++) {
+    for (size_t j = 1; j < naming->session->members.count && json_array_size(naming->peers) < PEERS_NEAREST; j++) {
+      const struct copse_member *peer = unnamed(naming, j);
+
+      if (peer != NULL && strcmp(peer->record.pop, distances[i].pop) == 0)
+        name_peer(naming, j, peer, alone);
+    }
+    alone = alone && json_array_size(naming->peers) == 0;
+  }
+  free(distances);
+}
+
+/* The nearest, and some however far, so that all are named by somebody. */
 static json_t *
 peers_json(const struct copse_control *control, const struct copse_session *session,
            const struct copse_member *member) {
-  json_t *peers = json_array();
-  size_t start = 0, count = session->members.count;
+  struct naming naming = {.control = control, .session = session, .peers = json_array()};
 
-  while (start < count && session->members.items[start] != member)
-    start++;
-  for (int near = 1; near >= 0; near--) {
-    for (size_t i = 1; i < count && json_array_size(peers) < PEERS_MAX; i++) {
-      const struct copse_member *peer = session->members.items[(start + i) % count];
-
-      if (peer->revision != 0 && (strcmp(peer->record.pop, control->config->pop) == 0) == (near == 1))
-        json_array_append_new(peers, peer_json(control, session, peer));
-    }
+  naming.named = calloc(session->members.count + 1, sizeof(*naming.named));
+  while (naming.start < session->members.count && session->members.items[naming.start] != member)
+    naming.start++;
+  if (naming.named != NULL) {
+    name_own_area(&naming);
+    if (json_array_size(naming.peers) < PEERS_NEAREST)
+      name_nearest(&naming);
   }
-  return peers;
+  for (size_t i = 1; naming.named != NULL && i < session->members.count && json_array_size(naming.peers) < PEERS_MAX;
+       i++) {
+    const struct copse_member *peer = unnamed(&naming, i);
+
+    if (peer != NULL)
+      name_peer(&naming, i, peer, strcmp(peer->record.pop, control->config->pop) == 0);
+  }
+  free(naming.named);
+  return naming.peers;
 }
 
 static const char *

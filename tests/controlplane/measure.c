@@ -258,3 +258,26 @@ Test(measure, trees_that_wait_for_each_other_leave_it_in_steps) {
   cr_expect_leq(took_ms, 6000);
   printf("trees of four fifths of their links are whole elsewhere after %lu ms\n", took_ms);
 }
+
+Test(measure, the_nearest_peers_are_named_first) {
+  char *members[3];
+  json_t *body, *peers;
+
+  start(3, "");
+  cr_assert(cluster_until(&cluster, all_measured, NULL, 5000));
+  cluster_account(&cluster, "alice", 1000000000000ULL);
+  cluster_make_session(&cluster, S, 1000);
+  for (unsigned i = 0; i < 3; i++)
+    members[i] = cluster_join(&cluster, 2 - i, S, "alice", i + 1, i == 0, NULL);
+  cluster_run(&cluster, 100);
+  body = cluster_sync(&cluster, 0, S, "alice", members[2], "{\"have\":0}", NULL);
+  peers = json_object_get(body, "peers");
+  cr_assert_eq(json_array_size(peers), 2);
+  cr_expect_str_eq(json_string_value(json_object_get(json_array_get(peers, 0), "pop")), "N2");
+  cr_expect(json_is_true(json_object_get(json_array_get(peers, 0), "near")), "it is alone in its area");
+  cr_expect_str_eq(json_string_value(json_object_get(json_array_get(peers, 1), "pop")), "N3");
+  cr_expect(json_is_false(json_object_get(json_array_get(peers, 1), "near")));
+  json_decref(body);
+  for (unsigned i = 0; i < 3; i++)
+    free(members[i]);
+}
