@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ULL
-#define DATAGRAMS_PER_TURN 64   /* of one socket, so that the rest of the main thread has its turn */
+#define DATAGRAMS_PER_TURN 64 /* of one socket, so that the rest of the main thread has its turn */
+#define TOGETHER_NS                                                                                                    \
+  2000000ULL /* what is due so soon is sent now: each time the thread wakes up costs more than a packet */
 #define AGE_MAX (10 * NS_PER_S) /* a datagram has not waited longer, else the calendar's clock was set */
 
 /* What is known of one slot. */
@@ -178,7 +180,7 @@ on_timer(evutil_socket_t fd, short what, void *context) {
     struct target *target = &stamp->targets[i];
     const uint64_t interval = target->api.interval_us * 1000ULL;
 
-    if (!target->present || interval == 0 || target->due > now)
+    if (!target->present || interval == 0 || target->due > now + TOGETHER_NS)
       continue;
     probe(stamp, target);
     target->due = target->due + interval > now ? target->due + interval : now + interval;
@@ -209,10 +211,10 @@ take_over(struct copse_stamp *stamp, uint32_t slot, const struct copse_api_targe
     while (id == 0)
       randombytes_buf(&id, sizeof(id));
     copse_stamp_session_begin(&target->session, &stamp->states[slot], id);
-    target->due = now + randombytes_uniform(api->interval_us + 1) * 1000ULL; /* not all at once */
-  } else if (target->api.interval_us != api->interval_us) {
     target->due = now;
   }
+  if (target->api.interval_us != api->interval_us)
+    target->due = now;
   target->present = true;
   target->api = *api;
 }
