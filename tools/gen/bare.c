@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BURST 32
+#define BURST 32       /* frames received at once */
+#define HANDED_OVER 64 /* frames at once, as copse-dataplane does */
 #define COPIES_MAX 1024
 #define SMALL 256 /* bytes of a frame that is copied rather than shared */
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
@@ -29,8 +30,8 @@ static struct rte_ether_addr addresses[COPIES_MAX];
 static uint8_t addresses6[COPIES_MAX][16];
 static uint32_t sums6[COPIES_MAX];
 
-/* Frames wait here until they are a burst, or until what came in is done. */
-static struct rte_mbuf *out[BURST];
+/* Frames wait here until they are that many, or until what came in is done. */
+static struct rte_mbuf *out[HANDED_OVER];
 static unsigned waiting;
 
 /* What the ring does not take is freed: a full ring is never waited for. */
@@ -45,7 +46,7 @@ flush(void) {
 
 static void
 emit(struct rte_mbuf *frame) {
-  if (waiting == BURST)
+  if (waiting == HANDED_OVER)
     flush();
   out[waiting++] = frame;
 }
@@ -192,7 +193,7 @@ write_addresses(unsigned copy) {
 static void
 open_port(void) {
   const struct rte_eth_conf conf = {.txmode = {.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
-  const unsigned sending = descriptors + 2 * CACHE + COPIES_MAX + BURST;
+  const unsigned sending = descriptors + 2 * CACHE + COPIES_MAX + HANDED_OVER;
   uint16_t rx = descriptors, tx = descriptors;
 
   frames = pool("frames", descriptors + BURST + sending, RTE_MBUF_DEFAULT_DATAROOM);
