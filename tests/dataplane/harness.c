@@ -362,6 +362,15 @@ assert_conservation(void) {
   cr_assert(eq(u64, of_trees[2], all->copies_sent));
 }
 
+uint32_t
+take_all(struct rte_mempool *pool, struct rte_mbuf **taken, uint32_t leave) {
+  uint32_t count = 0;
+
+  while (rte_mempool_avail_count(pool) > leave && (taken[count] = rte_pktmbuf_alloc(pool)) != NULL)
+    count++;
+  return count;
+}
+
 void
 drain(void) {
   static struct frame frame;

@@ -69,6 +69,9 @@ void expect(uint32_t port, const struct frame_spec *spec);
 /* No port sent anything more. */
 void expect_nothing(void);
 
+/* Takes all mbufs of a pool but `leave`; returns how many. The caller frees them. */
+uint32_t take_all(struct rte_mempool *pool, struct rte_mbuf **taken, uint32_t leave);
+
 /* Takes and forgets everything sent. */
 void drain(void);
 

@@ -147,15 +147,6 @@ plant_wide(void) {
   commit();
 }
 
-static uint32_t
-take_all(struct rte_mempool *pool, struct rte_mbuf **taken, uint32_t leave) {
-  uint32_t count = 0;
-
-  while (rte_mempool_avail_count(pool) > leave && (taken[count] = rte_pktmbuf_alloc(pool)) != NULL)
-    count++;
-  return count;
-}
-
 Test(pressure, empty_pools_cost_copies_not_packets) {
   static struct rte_mbuf *headers[20000], *copies[20000], *receive[20000], *waiting[64];
   static struct frame frame;
