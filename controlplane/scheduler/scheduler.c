@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #define BLOCK_BITS (16384ULL * 8)
-#define AHEAD 12 /* times the silence: clocks of PoPs differ by less, unless one was set back */
+#define AHEAD_BLOCKS 4    /* where half a second carries less: a member asks while it still sends */
+#define SILENCES_AHEAD 12 /* times the silence: clocks of PoPs differ by less, unless one was set back */
 
 struct copse_scheduler *
 copse_scheduler_create(uint32_t blocks) {
@@ -65,12 +66,19 @@ forget_if_idle(struct copse_scheduler *scheduler, struct copse_ordered *entry) {
   *entry = scheduler->ordered[--scheduler->ordered_count];
 }
 
-/* Blocks that half a second of the rate carries, and no more than the member's share of what is left; at least one. */
+uint64_t
+copse_scheduler_ahead(uint64_t rate_bps) {
+  uint64_t half_second = rate_bps / (2 * BLOCK_BITS);
+
+  return half_second > AHEAD_BLOCKS ? half_second : AHEAD_BLOCKS;
+}
+
+/* What is worth having ahead, and no more than the member's share of what is left; at least one block. */
 static uint64_t
 order_blocks(const struct copse_scheduler *scheduler, uint64_t rate_bps, uint64_t total_bps) {
-  uint64_t half_second = rate_bps / (2 * BLOCK_BITS), all_bps = total_bps > rate_bps ? total_bps : rate_bps;
+  uint64_t ahead = copse_scheduler_ahead(rate_bps), all_bps = total_bps > rate_bps ? total_bps : rate_bps;
   uint64_t share = (uint64_t)((unsigned __int128)copse_ranges_blocks(&scheduler->free) * rate_bps / all_bps);
-  uint64_t blocks = half_second < share ? half_second : share;
+  uint64_t blocks = ahead < share ? ahead : share;
 
   return blocks > 0 ? blocks : 1;
 }
@@ -143,7 +151,7 @@ copse_scheduler_expire(struct copse_scheduler *scheduler, uint64_t now_ms, uint6
     const struct copse_ordered *entry = &scheduler->ordered[i];
     bool ahead = now_ms < entry->touched_ms;
 
-    if (ahead ? entry->touched_ms - now_ms < AHEAD * silence_ms : now_ms - entry->touched_ms < silence_ms)
+    if (ahead ? entry->touched_ms - now_ms < SILENCES_AHEAD * silence_ms : now_ms - entry->touched_ms < silence_ms)
       continue;
     copse_scheduler_leave(scheduler, entry->member);
     expired++;

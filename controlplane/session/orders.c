@@ -14,8 +14,7 @@
 #define TRIES 8         /* of the transaction */
 #define RANGES_MAX 4096 /* of injected blocks in an answer */
 #define ORDERS_MAX 64   /* open ranges of one seed */
-#define BLOCK_BITS (COPSE_BLOCK_BYTES * 8ULL)
-#define HEADROOM 0.97 /* of an uplink: its layer 2 headers are not in our rates */
+#define HEADROOM 0.97   /* of an uplink: its layer 2 headers are not in our rates */
 
 /* Decodes the state when it has changed; null when memory is short. */
 static struct copse_scheduler *
@@ -166,7 +165,7 @@ take_sent(struct copse_scheduler *scheduler, const struct exchange *exchange) {
   }
 }
 
-/* Blocks a member has been ordered to send. Never more than a second's worth are, however often it asks. */
+/* Blocks a member has been ordered to send. Never more than two orders' worth are, however often it asks. */
 static uint64_t
 open_blocks(const struct copse_scheduler *scheduler, uint64_t number) {
   struct copse_range ranges[ORDERS_MAX];
@@ -193,7 +192,7 @@ make_exchange(struct copse_scheduler *scheduler, const struct exchange *exchange
   }
   copse_scheduler_touch(scheduler, number, exchange->wall_ms);
   changed |= copse_scheduler_expire(scheduler, exchange->wall_ms, SILENCE_MS) > 0;
-  if (exchange->want && open_blocks(scheduler, number) * BLOCK_BITS < exchange->rate_bps)
+  if (exchange->want && open_blocks(scheduler, number) < 2 * copse_scheduler_ahead(exchange->rate_bps))
     changed |= copse_scheduler_order(scheduler, number, exchange->rate_bps, exchange->total_bps, exchange->wall_ms,
                                      ranges, ORDERS_MAX) > 0;
   return changed || (exchange->now_ms - exchange->member->local.touched_ms >= TOUCH_MS &&

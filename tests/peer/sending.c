@@ -166,6 +166,30 @@ Test(uplink, a_short_rest_is_sent) {
   cr_expect(eq(u32, uplink_take_upload(&uplink, 700), 700));
 }
 
+Test(uplink, what_else_leaves_is_taken_from_uploads) {
+  struct uplink uplink;
+  uint64_t now = SECOND, sent = 0;
+
+  uplink_init(&uplink, 200000, now);
+  for (unsigned ms = 0; ms < 60000; ms++, now += MS) {
+    uplink_refill(&uplink, now);
+    if (ms % 100 == 0)
+      uplink_charge_received(&uplink, 7240); /* five segments: 2600 byte/s of acknowledgements */
+    if (ms % 1000 == 0)
+      uplink_charge(&uplink, 1000);
+    sent += uplink_upload_due(&uplink) ? uplink_take_upload(&uplink, 32768) / 1448 * 1500 : 0;
+  }
+  cr_expect(le(u64, sent, 60 * (24500 - 2600 - 1000) + 3000));
+  cr_expect(ge(u64, sent, 60 * (24500 - 2600 - 1000) - 60000));
+}
+
+Test(uplink, large_messages_are_spaced_to_two_percent) {
+  struct uplink uplink;
+
+  uplink_init(&uplink, 200000, 0);
+  cr_expect(eq(u64, uplink_spacing_ns(&uplink, 5000), 10 * SECOND));
+}
+
 /* ---- orders ---- */
 
 static uint32_t
@@ -248,5 +272,32 @@ Test(orders, may_be_given_again_once_acknowledged) {
   orders_reset(&orders);
   orders_add(&orders, (struct range){3, 1});
   cr_expect(eq(u32, orders.waiting, 1), "a new member has no past");
+  orders_free(&orders);
+}
+
+Test(orders, more_is_asked_for_in_time_and_once) {
+  struct orders orders;
+  uint32_t block;
+
+  cr_assert(eq(int, orders_init(&orders, 500), 0));
+  orders_add(&orders, (struct range){0, 100});
+  cr_expect(not(orders_low(&orders, 20000000)), "100 blocks are 0.65 s");
+  while (orders.waiting > 76)
+    orders_take(&orders, &block);
+  cr_expect(orders_low(&orders, 20000000), "less than half a second");
+  cr_expect(not(orders_running_out(&orders, 20000000)));
+  cr_expect(not(orders_low(&orders, 200000)), "of a slow link these are 50 s");
+  while (orders.waiting > 19)
+    orders_take(&orders, &block);
+  cr_expect(not(orders_running_out(&orders, 0)), "who may not send needs none");
+  cr_expect(orders_running_out(&orders, 20000000), "an eighth of a second");
+  cr_expect(not(orders_running_out(&orders, 20000000)), "said once");
+  orders_add(&orders, (struct range){90, 10});
+  cr_expect(not(orders_running_out(&orders, 20000000)), "nothing new in these");
+  orders_add(&orders, (struct range){200, 1});
+  while (orders.waiting > 1)
+    orders_take(&orders, &block);
+  cr_expect(orders_low(&orders, 200000));
+  cr_expect(orders_running_out(&orders, 200000), "while the last block is sent there is time to ask");
   orders_free(&orders);
 }

@@ -240,3 +240,15 @@ Test(swarm, those_who_leave_make_room) {
   cr_expect(ne(ptr, contact(79), NULL));
   cr_expect(eq(u16, swarm.holders[0], 11));
 }
+
+Test(swarm, the_contact_with_most_news_is_polled_first) {
+  for (unsigned i = 0; i < 4; i++)
+    name_peer(&peers[i], i, false, 10 * i, false);
+  swarm_update(&swarm, peers, 4, "me");
+  for (unsigned i = 0; i < 4; i++)
+    contact(i)->polled = NOW + i;
+  give(3, 0, 25);
+  cr_expect(eq(ptr, swarm_to_poll(&swarm, NOW + 2 * SECOND), contact(2)), "20 blocks we do not know of, not 5");
+  contact(2)->polling = true;
+  cr_expect(eq(ptr, swarm_to_poll(&swarm, NOW + 2 * SECOND), contact(1)));
+}

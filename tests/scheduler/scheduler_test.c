@@ -69,11 +69,11 @@ next_order(uint64_t member, uint64_t rate_bps, uint64_t total_bps) {
   return text_of(copse_scheduler_order(scheduler, member, rate_bps, total_bps, 0, ranges, RANGES));
 }
 
-Test(scheduler, an_order_is_half_a_second_of_the_rate) {
+Test(scheduler, an_order_is_half_a_second_of_the_rate_or_four_blocks) {
   cr_expect_str_eq(next_order(1, 20000000, 40000000), "0+76");
-  cr_expect_str_eq(next_order(2, 2 * BLOCK_BITS, 40000000), "76+1");
-  cr_expect_str_eq(next_order(2, 2 * BLOCK_BITS - 1, 40000000), "77+1", "at least one block");
-  cr_expect_str_eq(next_order(1, 20000000, 40000000), "78+76");
+  cr_expect_str_eq(next_order(2, 10 * BLOCK_BITS, 40000000), "76+5");
+  cr_expect_str_eq(next_order(2, 200000, 400000), "81+4", "a block takes longer: there is one to send while it asks");
+  cr_expect_str_eq(next_order(1, 20000000, 40000000), "85+76");
   cr_expect_str_eq(next_order(3, 0, 40000000), "", "who may not send gets nothing");
 }
 

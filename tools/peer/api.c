@@ -2,6 +2,7 @@
 #include "api.h"
 #include "say.h"
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,11 @@ note_reachable(struct api *api, const struct api_answer *answer) {
 }
 
 static void
-on_done(void *context, const struct transfer_result *result) {
+on_done(void *context, const struct transfer_result *result, uint64_t now) {
   const struct call *call = context;
   struct api_answer answer = {.status = result->status, .body = result->body, .bytes = result->bytes, .detail = ""};
 
+  (void)now;
   answer.json = json_loadb(result->body, result->bytes, 0, NULL);
   const char *detail = json_string_value(json_object_get(answer.json, "detail"));
   if (result->status == 0)

@@ -2,6 +2,7 @@
 #include "control.h"
 #include "clock.h"
 #include "say.h"
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clock.h"
 #include "fetch_state.h"
 #include "say.h"
 #include <inttypes.h>
@@ -39,12 +38,13 @@ take_block(struct download *download, uint32_t block) {
 }
 
 static bool
-on_data(void *context, const uint8_t *bytes, size_t count) {
+on_data(void *context, const uint8_t *bytes, size_t count, uint64_t now) {
   struct download *download = context;
   struct fetch *fetch = download->fetch;
 
-  download->moved = clock_ns();
+  download->moved = now;
   fetch->bytes += count;
+  uplink_charge_received(fetch->config.uplink, (uint32_t)count);
   while (count > 0) {
     uint32_t block = (uint32_t)(download->at / COPSE_BLOCK_BYTES), offset = download->at % COPSE_BLOCK_BYTES;
     uint64_t block_end = (uint64_t)block * COPSE_BLOCK_BYTES + content_block_bytes(fetch->config.content, block);
@@ -72,7 +72,14 @@ outcome_of(const struct download *download, const struct transfer_result *result
 }
 
 static void
-on_done(void *context, const struct transfer_result *result) {
+measure(struct fetch *fetch, const struct download *download, uint64_t now) {
+  const uint64_t sample = (now - download->begun) / download->count;
+
+  fetch->block_ns = fetch->block_ns == 0 ? sample : fetch->block_ns - fetch->block_ns / 8 + sample / 8;
+}
+
+static void
+on_done(void *context, const struct transfer_result *result, uint64_t now) {
   struct download *download = context;
   struct fetch *fetch = download->fetch;
 
@@ -80,9 +87,11 @@ on_done(void *context, const struct transfer_result *result) {
     say("%s sent a block that does not verify; not asking it again", download->contact->url);
     swarm_ban(&fetch->swarm, download->contact);
   }
-  swarm_outcome(&fetch->swarm, download->contact, outcome_of(download, result), clock_ns());
+  swarm_outcome(&fetch->swarm, download->contact, outcome_of(download, result), now);
+  if (result->status == 206)
+    measure(fetch, download, now);
   release(download);
-  event_active(fetch->timer, EV_TIMEOUT, 0);
+  fetch->config.wake(fetch->config.context);
 }
 
 /* The bytes to ask for: of a single block with parts here only what is missing. */
@@ -127,6 +136,7 @@ download_begin(struct fetch *fetch, struct download *download, const struct choi
                                                                        .context = download});
   if (!download->transfer)
     return false;
+  uplink_charge(fetch->config.uplink, FETCH_REQUEST_BYTES);
   choice->contact->downloads++;
   return true;
 }

@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bits.h"
-#include "clock.h"
 #include "fetch_state.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TICK_US 20000
 #define MILLISECOND 1000000ULL
+#define SECOND (1000 * MILLISECOND)
 /* A block known to be injected is asked for elsewhere after two to three of these. */
 #define AGE_NS (150 * MILLISECOND)
 #define QUIET_NS (300 * MILLISECOND) /* a partial block whose tree goes on without it */
 /* Trees that show no sign of life for so long are not waited for: everything is fetched until they do. */
 #define SILENT_NS (2000 * MILLISECOND)
+/* Without a byte for so long a request is given up; and for as long as this many blocks usually take, whatever is
+ * longer. */
 #define STUCK_NS (3000 * MILLISECOND)
-#define ENDGAME_NS (500 * MILLISECOND) /* a request this old may be doubled when nothing else is left to ask */
+#define STUCK_BLOCKS 4
+#define ENDGAME_NS                                                                                                     \
+  (500 * MILLISECOND) /* a request this old, or a block's time, may be doubled when nothing else is left */
 #define RUN_BLOCKS 16U
 #define POLLS 4
-#define POLL_MS 3000
+#define POLL_MS 30000
+/* Knowing what others have costs their uplinks: at most a fiftieth of what has been received, beyond the first polls
+ * and one now and then. */
+#define POLL_PART 50
+#define POLLS_FIRST 16
+#define POLL_SECONDS 4
+#define POLL_OVERHEAD_BYTES 600 /* of HTTP and TCP */
 
 /* ---- what peers have ---- */
 
@@ -26,22 +35,31 @@ struct poll {
 };
 
 static void
-on_have(void *context, const struct transfer_result *result) {
+on_have(void *context, const struct transfer_result *result, uint64_t now) {
   const struct poll *poll = context;
 
   poll->contact->polling = false;
   poll->fetch->polls--;
   if (result->status != 200 ||
       !swarm_have(&poll->fetch->swarm, poll->contact, (const uint8_t *)result->body, result->bytes))
-    swarm_outcome(&poll->fetch->swarm, poll->contact, OUTCOME_BROKEN, clock_ns());
-  event_active(poll->fetch->timer, EV_TIMEOUT, 0);
+    swarm_outcome(&poll->fetch->swarm, poll->contact, OUTCOME_BROKEN, now);
+  poll->fetch->config.wake(poll->fetch->config.context);
+}
+
+static bool
+may_poll(const struct fetch *fetch, uint64_t now) {
+  const uint64_t cost = bits_bytes(fetch->swarm.blocks) + POLL_OVERHEAD_BYTES;
+  const uint64_t received = fetch->bytes + fetch->config.receiver->bytes;
+
+  return fetch->polls < POLLS &&
+         fetch->polled < POLLS_FIRST + received / (POLL_PART * cost) + (now - fetch->begun) / (POLL_SECONDS * SECOND);
 }
 
 static void
 poll_contacts(struct fetch *fetch, uint64_t now) {
   struct contact *contact;
 
-  while (fetch->polls < POLLS && (contact = swarm_to_poll(&fetch->swarm, now)) != NULL) {
+  while (may_poll(fetch, now) && (contact = swarm_to_poll(&fetch->swarm, now)) != NULL) {
     char url[URL_CHARS + 64];
     struct poll *poll = malloc(sizeof(*poll));
     if (!poll)
@@ -62,7 +80,9 @@ poll_contacts(struct fetch *fetch, uint64_t now) {
       free(poll);
       return;
     }
+    uplink_charge(fetch->config.uplink, FETCH_REQUEST_BYTES);
     fetch->polls++;
+    fetch->polled++;
   }
 }
 
@@ -157,6 +177,11 @@ ask_for_wanted(struct fetch *fetch, uint64_t now) {
   }
 }
 
+static uint64_t
+longer(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
 /* Nothing is left to ask for: what is slow to come is asked for once more, from somebody else. */
 static void
 double_slow_ones(struct fetch *fetch, uint64_t now) {
@@ -166,7 +191,7 @@ double_slow_ones(struct fetch *fetch, uint64_t now) {
     struct choice choice;
     if (!download)
       return;
-    if (!slow->transfer || slow->doubled || now - slow->begun < ENDGAME_NS)
+    if (!slow->transfer || slow->doubled || now - slow->begun < longer(ENDGAME_NS, fetch->block_ns))
       continue;
     memset(fetch->wanted, 0, bits_bytes(fetch->swarm.blocks));
     for (uint32_t k = slow->first; k < slow->first + slow->count; k++)
@@ -190,22 +215,20 @@ end_useless(struct fetch *fetch, uint64_t now) {
       continue;
     for (uint32_t k = 0; k < download->count; k++)
       useful |= !blocks_has(fetch->config.blocks, download->first + k);
-    if (!useful || now - download->moved > STUCK_NS || swarm_banned(&fetch->swarm, download->contact))
+    if (!useful || now - download->moved > longer(STUCK_NS, STUCK_BLOCKS * fetch->block_ns) ||
+        swarm_banned(&fetch->swarm, download->contact))
       download_end(download, useful, now);
   }
 }
 
-static void
-on_timer(evutil_socket_t fd, short what, void *context) {
-  struct fetch *fetch = context;
-  uint64_t now = clock_ns();
-
-  (void)fd;
-  (void)what;
+void
+fetch_run(struct fetch *fetch, uint64_t now) {
   end_useless(fetch, now);
   if (fetch->failed || blocks_have(fetch->config.blocks) == fetch->swarm.blocks)
     return;
   fetch->aged = age_injected(fetch, now);
+  if (free_download(fetch) == NULL)
+    return;
   if (find_wanted(fetch, now)) {
     poll_contacts(fetch, now);
     ask_for_wanted(fetch, now);
@@ -217,21 +240,19 @@ on_timer(evutil_socket_t fd, short what, void *context) {
 /* ---- */
 
 struct fetch *
-fetch_create(const struct fetch_config *config) {
-  const struct timeval tick = {0, TICK_US};
+fetch_create(const struct fetch_config *config, uint64_t seed, uint64_t now) {
   struct fetch *fetch = calloc(1, sizeof(*fetch));
   uint32_t blocks = blocks_total(config->blocks);
 
   if (!fetch)
     return NULL;
   fetch->config = *config;
-  fetch->begun = clock_ns();
-  bool ok = swarm_init(&fetch->swarm, blocks, clock_ns()) == 0;
+  fetch->begun = now;
+  bool ok = swarm_init(&fetch->swarm, blocks, seed) == 0;
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     ok &= (fetch->injected[stage] = calloc(1, bits_bytes(blocks))) != NULL;
   fetch->wanted = calloc(1, bits_bytes(blocks));
-  fetch->timer = event_new(config->base, -1, EV_PERSIST, on_timer, fetch);
-  if (!ok || !fetch->wanted || !fetch->timer || event_add(fetch->timer, &tick) < 0) {
+  if (!ok || !fetch->wanted) {
     fetch_free(fetch);
     return NULL;
   }
@@ -242,8 +263,6 @@ void
 fetch_free(struct fetch *fetch) {
   if (!fetch)
     return;
-  if (fetch->timer)
-    event_free(fetch->timer);
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     free(fetch->injected[stage]);
   free(fetch->wanted);

@@ -7,6 +7,7 @@
 
 #define FETCH_AGES 3
 #define FETCH_CONNECT_MS 2000
+#define FETCH_REQUEST_BYTES 250U /* of HTTP and TCP */
 
 struct download {
   struct fetch *fetch;
@@ -23,7 +24,6 @@ struct download {
 
 struct fetch {
   struct fetch_config config;
-  struct event *timer;
   struct swarm swarm;
   bool told_direct; /* by the control plane */
   bool failed;
@@ -32,8 +32,10 @@ struct fetch {
   uint8_t *injected[FETCH_AGES]; /* newest first; the last is old enough to repair */
   uint8_t *wanted;
   struct download downloads[FETCH_DOWNLOADS];
-  unsigned polls;
+  unsigned polls;  /* under way */
+  uint64_t polled; /* begun so far */
   uint64_t bytes;
+  uint64_t block_ns; /* that a block takes on one download, smoothed; 0: not known */
 };
 
 /* Asks for the run of the choice, of a single block with parts here only for what is missing. False: no memory. */

@@ -4,6 +4,7 @@
 #include "peer.h"
 #include "say.h"
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>

@@ -4,9 +4,8 @@
 #include "peer_state.h"
 #include "say.h"
 
-#define SECOND 1000000000ULL
-/* Larger bitmaps are reported once a second only. */
-#define BITMAP_ALWAYS_BYTES 8192
+/* A bitmap in base64. */
+#define BITMAP_BYTES(blocks) ((blocks) / 6)
 
 void
 membership_joined(void *context, const struct joined *joined) {
@@ -18,7 +17,6 @@ membership_joined(void *context, const struct joined *joined) {
   receiver_member(&peer->receiver, joined->area_key);
   handshake_start(&peer->handshake, joined->label, joined->key, now);
   peer->bitmap_reported = false;
-  peer->ran_out = false;
   peer->heard = now;
   peer_shake(peer, now);
 }
@@ -28,14 +26,14 @@ bitmap_due(const struct peer *peer, uint64_t now) {
   if (!peer->bitmap_reported)
     return true;
   return blocks_have(peer->config.blocks) != peer->bitmap_have &&
-         (blocks_total(peer->config.blocks) / 8 <= BITMAP_ALWAYS_BYTES || now - peer->bitmap_sent >= SECOND);
+         now - peer->bitmap_sent >= uplink_spacing_ns(&peer->uplink, BITMAP_BYTES(blocks_total(peer->config.blocks)));
 }
 
 /* Whoever has all of the content can inject what nobody has injected yet, and asks before it runs out of orders. */
 static bool
 wants_orders(const struct peer *peer) {
   return blocks_finished(peer->config.blocks) && !peer->all_injected &&
-         sender_waiting(&peer->sender) * 8 <= peer->uplink.tree.rate_bps / 2;
+         orders_low(&peer->sender.orders, peer->uplink.tree.rate_bps);
 }
 
 static bool
@@ -82,8 +80,6 @@ take_orders(struct peer *peer, const struct synced *synced) {
     }
   }
   uplink_grant(&peer->uplink, synced->rate_bps, clock_ns());
-  if (synced->orders.count)
-    peer->ran_out = false;
   if (sender_pending(&peer->sender))
     peer_wake_sender(peer);
 }

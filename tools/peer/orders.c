@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "orders.h"
 #include "bits.h"
+#include <copse/wire.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BLOCK_BITS (COPSE_BLOCK_BYTES * 8ULL)
 
 int
 ranges_append(struct ranges *ranges, uint32_t first, uint32_t count) {
@@ -48,6 +51,7 @@ orders_free(struct orders *orders) {
 void
 orders_reset(struct orders *orders) {
   orders->waiting = 0;
+  orders->ran_out = false;
   orders->queue.count = orders->sent.count = orders->reported.count = 0;
   memset(orders->known, 0, bits_bytes(orders->blocks));
 }
@@ -63,6 +67,7 @@ orders_add(struct orders *orders, struct range range) {
       return -ENOMEM;
     bits_set(orders->known, (uint32_t)block);
     orders->waiting++;
+    orders->ran_out = false;
   }
   return 0;
 }
@@ -83,6 +88,25 @@ orders_take(struct orders *orders, uint32_t *block) {
 int
 orders_sent(struct orders *orders, uint32_t block) {
   return ranges_append(&orders->sent, block, 1);
+}
+
+/* Queued blocks last for at most a second over `parts` at this rate, or are at most `least`. */
+static bool
+few_wait(const struct orders *orders, uint64_t rate_bps, unsigned parts, uint32_t least) {
+  return orders->waiting <= least || (uint64_t)orders->waiting * BLOCK_BITS <= rate_bps / parts;
+}
+
+bool
+orders_low(const struct orders *orders, uint64_t rate_bps) {
+  return few_wait(orders, rate_bps, 2, 2);
+}
+
+bool
+orders_running_out(struct orders *orders, uint64_t rate_bps) {
+  if (orders->ran_out || rate_bps == 0 || !few_wait(orders, rate_bps, 8, 1))
+    return false;
+  orders->ran_out = true;
+  return true;
 }
 
 const struct ranges *

@@ -24,6 +24,7 @@ void ranges_free(struct ranges *ranges);
 struct orders {
   uint32_t blocks;        /* of the content */
   uint32_t waiting;       /* blocks queued */
+  bool ran_out;           /* said so, and nothing new was queued since */
   struct ranges queue;    /* in the order given */
   uint8_t *known;         /* bitmap: queued, being sent, or sent and not yet reported */
   struct ranges sent;     /* since the last report was made */
@@ -41,6 +42,10 @@ int orders_add(struct orders *orders, struct range range);
 bool orders_take(struct orders *orders, uint32_t *block);
 /* Every packet of a taken block has left. -ENOMEM. */
 int orders_sent(struct orders *orders, uint32_t block);
+/* True when little is queued, so that a report should ask for more: half a second at this rate, or two blocks. */
+bool orders_low(const struct orders *orders, uint64_t rate_bps);
+/* True, once until more is queued, when the report that asks should not wait: an eighth of a second, or a block. */
+bool orders_running_out(struct orders *orders, uint64_t rate_bps);
 /* What to put into a report now: everything sent and not yet acknowledged. */
 const struct ranges *orders_report(struct orders *orders);
 /* The report was answered. */

@@ -55,16 +55,6 @@ peer_wake_sender(struct peer *peer) {
     evtimer_add(peer->send_timer, &delay);
 }
 
-/* Less than an eighth of a second of orders is left: time to ask for more. */
-static void
-notice_running_out(struct peer *peer) {
-  if (peer->ran_out || !peer->uplink.tree.rate_bps ||
-      sender_waiting(&peer->sender) * 8 > peer->uplink.tree.rate_bps / 8)
-    return;
-  peer->ran_out = true;
-  control_hurry(peer->control);
-}
-
 static void
 on_send_timer(evutil_socket_t fd, short what, void *context) {
   struct peer *peer = context;
@@ -79,8 +69,8 @@ on_send_timer(evutil_socket_t fd, short what, void *context) {
     peer_stop(peer, EXIT_FAILED);
   }
   server_run(peer->server, now);
-  if (may_send)
-    notice_running_out(peer);
+  if (may_send && orders_running_out(&peer->sender.orders, peer->uplink.tree.rate_bps))
+    control_hurry(peer->control);
   if ((may_send && sender_pending(&peer->sender)) || server_waiting(peer->server))
     peer_wake_sender(peer);
 }
@@ -91,6 +81,22 @@ on_upload_waiting(void *context) {
 }
 
 /* ---- receiving ---- */
+
+static void
+on_fetch_timer(evutil_socket_t fd, short what, void *context) {
+  const struct peer *peer = context;
+
+  (void)fd;
+  (void)what;
+  fetch_run(peer->fetch, clock_ns());
+}
+
+static void
+on_fetch_woken(void *context) {
+  const struct peer *peer = context;
+
+  event_active(peer->fetch_timer, EV_TIMEOUT, 0);
+}
 
 void
 peer_shake(struct peer *peer, uint64_t now) {
@@ -247,16 +253,18 @@ on_signal(evutil_socket_t number, short what, void *context) {
 
 static bool
 make_events(struct peer *peer) {
-  const struct timeval slow = {0, SLOW_TICK_US};
+  const struct timeval slow = {0, SLOW_TICK_US}, fetch = {0, FETCH_TICK_NS / 1000};
 
   peer->readable = event_new(peer->base, peer->udp, EV_READ | EV_PERSIST, on_readable, peer);
   peer->send_timer = evtimer_new(peer->base, on_send_timer, peer);
+  peer->fetch_timer = event_new(peer->base, -1, EV_PERSIST, on_fetch_timer, peer);
   peer->finish_timer = evtimer_new(peer->base, on_finish_timer, peer);
   peer->slow_timer = event_new(peer->base, -1, EV_PERSIST, on_slow_timer, peer);
   peer->interrupt = evsignal_new(peer->base, SIGINT, on_signal, peer);
   peer->terminate = evsignal_new(peer->base, SIGTERM, on_signal, peer);
-  return peer->readable && peer->send_timer && peer->finish_timer && peer->slow_timer && peer->interrupt &&
-         peer->terminate && !event_add(peer->readable, NULL) && !event_add(peer->slow_timer, &slow) &&
+  return peer->readable && peer->send_timer && peer->fetch_timer && peer->finish_timer && peer->slow_timer &&
+         peer->interrupt && peer->terminate && !event_add(peer->readable, NULL) &&
+         !event_add(peer->slow_timer, &slow) && !event_add(peer->fetch_timer, &fetch) &&
          !event_add(peer->interrupt, NULL) && !event_add(peer->terminate, NULL);
 }
 
@@ -289,15 +297,17 @@ make_parts(struct peer *peer, struct copse_error *error) {
   if (sender_init(&peer->sender, config->blocks, config->content, &peer->uplink, peer->udp, sequence) < 0 ||
       receiver_init(&peer->receiver, config->blocks, config->content->manifest.size) < 0 || !make_events(peer))
     return copse_fail(error, -ENOMEM, "no memory");
-  peer->fetch = fetch_create(&(struct fetch_config){.base = peer->base,
-                                                    .transfers = config->api->transfers,
+  peer->fetch = fetch_create(&(struct fetch_config){.transfers = config->api->transfers,
                                                     .session = config->session,
                                                     .content = config->content,
                                                     .blocks = config->blocks,
                                                     .receiver = &peer->receiver,
+                                                    .uplink = &peer->uplink,
+                                                    .wake = on_fetch_woken,
                                                     .stored = on_stored,
                                                     .failed = on_disk_failed,
-                                                    .context = peer});
+                                                    .context = peer},
+                             clock_ns(), clock_ns());
   peer->control = control_start(&(struct control_config){.api = config->api,
                                                          .session = config->session,
                                                          .join = {.address = options->address,
@@ -316,7 +326,7 @@ make_parts(struct peer *peer, struct copse_error *error) {
 
 static void
 free_parts(struct peer *peer) {
-  struct event *events[] = {peer->readable,     peer->send_timer, peer->slow_timer,
+  struct event *events[] = {peer->readable,     peer->send_timer, peer->fetch_timer, peer->slow_timer,
                             peer->finish_timer, peer->interrupt,  peer->terminate};
 
   control_free(peer->control);

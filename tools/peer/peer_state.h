@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "send.h"
 #include "serve.h"
+#include <event2/event.h>
 
 struct peer {
   struct peer_config config;
@@ -21,11 +22,10 @@ struct peer {
   struct sender sender;
   struct receiver receiver;
   int udp;
-  struct event *readable, *send_timer, *slow_timer, *finish_timer, *interrupt, *terminate;
+  struct event *readable, *send_timer, *fetch_timer, *slow_timer, *finish_timer, *interrupt, *terminate;
   char member[MEMBER_CHARS];
 
   bool direct;       /* the control plane says: no trees */
-  bool ran_out;      /* said so, and no new orders since */
   bool all_injected; /* every block has been sent into a tree by somebody */
   bool leaving;
   enum exit_status result;

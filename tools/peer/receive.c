@@ -64,8 +64,9 @@ store(struct receiver *receiver, uint32_t block) {
   return put == PUT_STORED ? RECEIVED_BLOCK : RECEIVED_NOTHING;
 }
 
-static enum received
-take_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t now) {
+enum received
+receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t now) {
+  find_label(receiver, symbol->label)->last_ns = receiver->last_ns = now;
   if (symbol->block >= blocks_total(receiver->blocks)) {
     receiver->malformed++;
     return RECEIVED_NOTHING;
@@ -102,7 +103,6 @@ receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) 
     receiver->repeated++;
     return RECEIVED_NOTHING;
   }
-  label->last_ns = receiver->last_ns = now;
   struct symbol symbol = {
     .label = label->label,
     .block = be32toh(header->block),
@@ -110,7 +110,7 @@ receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) 
     .length = be16toh(header->length),
     .payload = packet + COPSE_HEADER_BYTES,
   };
-  return take_symbol(receiver, &symbol, now);
+  return receiver_symbol(receiver, &symbol, now);
 }
 
 void

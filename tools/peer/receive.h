@@ -36,6 +36,9 @@ enum received { RECEIVED_NOTHING, RECEIVED_SYMBOL, RECEIVED_BLOCK, RECEIVED_DISK
 /* A packet checked by copse_header_check. RECEIVED_BLOCK: one more block is stored. */
 enum received receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now);
 
+/* The same for a symbol that needs no proof any more. */
+enum received receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t now);
+
 /* Marks in the bitmap every partial block whose missing symbols are late: none came for `quiet_ns`, while later
  * packets of the same tree did. */
 void receiver_stalled(const struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap);

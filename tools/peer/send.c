@@ -34,11 +34,6 @@ sender_pending(const struct sender *sender) {
   return sender->loaded || sender->head < sender->tail || sender->orders.waiting;
 }
 
-uint64_t
-sender_waiting(const struct sender *sender) {
-  return (uint64_t)sender->orders.waiting * COPSE_BLOCK_BYTES;
-}
-
 /* Has a block with an unsent symbol at hand: 1, 0 when nothing is ordered, or -EIO. */
 static int
 load_block(struct sender *sender) {

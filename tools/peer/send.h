@@ -51,7 +51,5 @@ void sender_member(struct sender *sender, const struct sockaddr_storage *destina
 int sender_run(struct sender *sender, uint64_t now);
 /* True while there is anything to send. */
 bool sender_pending(const struct sender *sender);
-/* Bytes of content that wait. */
-uint64_t sender_waiting(const struct sender *sender);
 
 #endif

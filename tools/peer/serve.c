@@ -15,6 +15,7 @@
 #define CONNECTIONS_OF_ONE 64 /* several peers may share an address */
 #define CONNECTION_BYTES (16U << 10)
 #define IDLE_S 30
+#define HEADERS_BYTES 250U      /* of an answer, HTTP and TCP */
 #define PIECE_BYTES (32U << 10) /* read and sent at a time */
 
 struct upload {
@@ -60,6 +61,7 @@ answer_have(struct server *server, struct MHD_Connection *connection) {
 
   if (!response)
     return MHD_NO;
+  uplink_charge(server->config.uplink, bits_bytes(blocks_total(server->config.blocks)) + HEADERS_BYTES);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
   result = MHD_queue_response(connection, MHD_HTTP_OK, response);
   MHD_destroy_response(response);

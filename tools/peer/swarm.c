@@ -169,20 +169,31 @@ swarm_outcome(struct swarm *swarm, struct contact *contact, enum outcome outcome
   contact->failures++;
 }
 
+static bool
+may_poll(const struct swarm *swarm, const struct contact *contact, uint64_t now) {
+  const uint64_t age = now - contact->polled;
+
+  return usable(swarm, contact) && !contact->polling && contact->have_known < swarm->blocks &&
+         now >= contact->not_before &&
+         (age >= POLL_BLIND_NS || (age >= POLL_NS && contact->have_told > contact->have_known));
+}
+
+static uint32_t
+news_of(const struct contact *contact) {
+  return contact->have_told > contact->have_known ? contact->have_told - contact->have_known : 0;
+}
+
 struct contact *
 swarm_to_poll(struct swarm *swarm, uint64_t now) {
-  size_t start = next_random(swarm) % SWARM_CONTACTS;
+  struct contact *best = NULL;
 
   for (size_t i = 0; i < SWARM_CONTACTS; i++) {
-    struct contact *contact = &swarm->contacts[(start + i) % SWARM_CONTACTS];
-    uint64_t age = now - contact->polled;
-    if (!usable(swarm, contact) || contact->polling || contact->have_known == swarm->blocks ||
-        now < contact->not_before)
-      continue;
-    if (age >= POLL_BLIND_NS || (age >= POLL_NS && contact->have_told > contact->have_known))
-      return contact;
+    struct contact *contact = &swarm->contacts[i];
+    if (may_poll(swarm, contact, now) && (best == NULL || news_of(contact) > news_of(best) ||
+                                          (news_of(contact) == news_of(best) && contact->polled < best->polled)))
+      best = contact;
   }
-  return NULL;
+  return best;
 }
 
 /* ---- choosing ---- */

@@ -46,7 +46,8 @@ bool swarm_banned(const struct swarm *swarm, const struct contact *contact);
 enum outcome { OUTCOME_SERVED, OUTCOME_BUSY, OUTCOME_LACKING, OUTCOME_BROKEN };
 void swarm_outcome(struct swarm *swarm, struct contact *contact, enum outcome outcome, uint64_t now);
 
-/* A contact whose bitmap is worth asking for at `now`, at most once a second each. Null: none. */
+/* The contact with most news, of those whose bitmap may be asked for at `now`: at most once a second each. Null: none.
+ */
 struct contact *swarm_to_poll(struct swarm *swarm, uint64_t now);
 
 struct wish {

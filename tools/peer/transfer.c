@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transfer.h"
+#include "clock.h"
 #include <curl/curl.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +68,7 @@ finish(struct transfer *transfer, CURLcode code) {
   else
     result.failure = failure_text(transfer, code);
   result.status = (int)status;
-  transfer->done(transfer->context, &result);
+  transfer->done(transfer->context, &result, clock_ns());
   transfer_free(transfer);
 }
 
@@ -193,7 +195,8 @@ receive(char *bytes, size_t size, size_t count, void *context) {
   (void)size;
   curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
   if (transfer->data)
-    return status / 100 != 2 || transfer->data(transfer->context, (const uint8_t *)bytes, count) ? count : 0;
+    return status / 100 != 2 || transfer->data(transfer->context, (const uint8_t *)bytes, count, clock_ns()) ? count
+                                                                                                             : 0;
   if (count > transfer->limit - transfer->bytes)
     return 0;
   char *grown = realloc(transfer->body, transfer->bytes + count + 1);

@@ -3,11 +3,11 @@
 #ifndef PEER_TRANSFER_H
 #define PEER_TRANSFER_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct event_base;
 struct transfers;
 struct transfer;
 
@@ -18,9 +18,10 @@ struct transfer_result {
   size_t bytes;
 };
 
-typedef void transfer_done(void *context, const struct transfer_result *result);
+/* `now`: monotonic ns. */
+typedef void transfer_done(void *context, const struct transfer_result *result, uint64_t now);
 /* A piece of the body of a 2xx answer; false ends the transfer. */
-typedef bool transfer_data(void *context, const uint8_t *bytes, size_t count);
+typedef bool transfer_data(void *context, const uint8_t *bytes, size_t count, uint64_t now);
 
 /* Strings and body are copied. */
 struct transfer_request {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "uplink.h"
 
+#define SECOND 1000000000ULL
 /* TCP puts 1448 bytes of payload into a packet of 1500. */
 #define SEGMENT 1448U
 #define SEGMENT_PACKET 1500U
+#define ACKNOWLEDGEMENT 52U /* of each segment where connections are slow, as those that share an uplink are */
 
 void
 uplink_init(struct uplink *uplink, uint64_t uplink_bps, uint64_t now) {
@@ -65,4 +67,22 @@ uplink_take_upload(struct uplink *uplink, uint32_t wanted) {
   if (!left)
     pacer_charge(&uplink->tree, on_wire(payload));
   return payload;
+}
+
+void
+uplink_charge(struct uplink *uplink, uint32_t bytes) {
+  pacer_charge(&uplink->rest, bytes);
+}
+
+void
+uplink_charge_received(struct uplink *uplink, uint32_t bytes) {
+  const uint32_t unpaid = uplink->unpaid + bytes, segments = unpaid / SEGMENT;
+
+  uplink->unpaid = unpaid % SEGMENT;
+  uplink_charge(uplink, segments * ACKNOWLEDGEMENT);
+}
+
+uint64_t
+uplink_spacing_ns(const struct uplink *uplink, uint32_t bytes) {
+  return bytes * 8ULL * SECOND / (uplink->least.rate_bps > 0 ? uplink->least.rate_bps : 1);
 }

@@ -11,6 +11,7 @@ struct uplink {
   struct pacer tree;  /* at the rate granted by the control plane */
   struct pacer rest;  /* 98 % of the uplink, charged with everything */
   struct pacer least; /* 2 % of it, charged with uploads: what they may take when trees leave nothing */
+  uint32_t unpaid;    /* bytes received over TCP whose acknowledgements are not charged yet */
 };
 
 void uplink_init(struct uplink *uplink, uint64_t uplink_bps, uint64_t now);
@@ -23,5 +24,12 @@ bool uplink_take_tree(struct uplink *uplink, uint32_t bytes);
 bool uplink_upload_due(const struct uplink *uplink);
 /* Bytes of payload an upload may send now, at most `wanted`; they are paid for. 0: later. */
 uint32_t uplink_take_upload(struct uplink *uplink, uint32_t wanted);
+
+/* What else leaves, headers included: uploads wait for it, so that it does not queue. */
+void uplink_charge(struct uplink *uplink, uint32_t bytes);
+/* The same for the acknowledgements of so many bytes that came over TCP. */
+void uplink_charge_received(struct uplink *uplink, uint32_t bytes);
+/* Between two messages of `bytes` each to the control plane, so that they take 2 % of the uplink, ns. */
+uint64_t uplink_spacing_ns(const struct uplink *uplink, uint32_t bytes);
 
 #endif

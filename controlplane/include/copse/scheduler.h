@@ -17,8 +17,10 @@ struct copse_range {
 struct copse_scheduler *copse_scheduler_create(uint32_t blocks);
 void copse_scheduler_free(struct copse_scheduler *scheduler);
 
-/* Next order for a seed that sends at rate_bps while all seeds together send at total_bps: at most half a second of its
- * rate, and at the end of the file no more than its share of what is left, so that all seeds end together (guided
+/* Blocks worth having on order at a rate: half a second's, and on slow links at least some. */
+uint64_t copse_scheduler_ahead(uint64_t rate_bps);
+/* Next order for a seed that sends at rate_bps while all seeds together send at total_bps: what is worth having ahead,
+ * and at the end of the file no more than its share of what is left, so that all seeds end together (guided
  * self-scheduling). Returns the number of ranges written (at most `capacity`), 0 when nothing is left. */
 size_t copse_scheduler_order(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t total_bps,
                              uint64_t now_ms, struct copse_range *ranges, size_t capacity);
