@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole sessions: they end, are never faster than physics allows, and are the same for the same seed. */
+#include "output.h"
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+
+static const char text[] =
+  "name = \"test\";"
+  "routers = ({ name = \"A\"; }, { name = \"B\"; }, { name = \"C\"; });"
+  "links = ({ from = \"A\"; to = \"B\"; delay_ms = 5.0; }, { from = \"B\"; to = \"C\"; delay_ms = 8.0; });"
+  "backbone = { bandwidth_bps = 1.5e6; queue_bytes = 524288; };"
+  "access = { uplink_bps = 200e3; downlink_bps = 700e3; delay_ms = 2.0; uplink_queue_bytes = 128000;"
+  "           downlink_queue_bytes = 256000; loss = %s; };"
+  "cdn = { access_bps = 10e6; bandwidth_bps = 10e6; budget_bps = 1e6; delay_ms = 2.0; growth = 1.5; pops = ("
+  "  { name = \"N1\"; router = \"A\"; area = (\"A\"); }, { name = \"N2\"; router = \"B\"; area = (\"B\"); },"
+  "  { name = \"N3\"; router = \"C\"; area = (\"C\"); }); };"
+  "peers = (9); seeds = (1, 2); sizes_bytes = (2000000); arrivals = (\"flash\", \"poisson\"); modes = (\"p2p\", "
+  "\"cdn\");"
+  "runs = 2;";
+
+static struct study study;
+static struct study_run *runs;
+static size_t count;
+
+static void
+run_study(const char *loss) {
+  char config[sizeof(text) + 16];
+  struct copse_error error;
+
+  snprintf(config, sizeof(config), text, loss);
+  cr_assert(eq(int, study_read_text("test", config, &study, &error), 0), "%s", error.text);
+  runs = jobs_cases(&study, &count);
+  for (size_t i = 0; i < count; i++)
+    study_run(&study, &runs[i].which, &runs[i].result);
+}
+
+static void
+free_study(void) {
+  free(runs);
+  study_free(&study);
+  study = (struct study){0};
+  runs = NULL;
+}
+
+static void
+expect_within_physics(const struct study_run *run) {
+  const struct study_result *result = &run->result;
+
+  cr_expect(eq(u32, result->unfinished, 0));
+  cr_expect(eq(u32, result->too_early, 0));
+  for (uint32_t i = 0; i < run->which.peers; i++)
+    if (result->finish_s[i] > 0)
+      cr_expect(ge(dbl, result->finish_s[i], study_bound(&study, run->which.size_bytes, result->arrival_s[i])));
+  cr_expect(ge(dbl, result->seed_bytes, (double)run->which.size_bytes), "each byte leaves a seed once at least");
+}
+
+Test(session, nobody_is_faster_than_the_floor_and_everybody_ends, .fini = free_study) {
+  run_study("0.0");
+  cr_assert(eq(sz, count, 8));
+  for (size_t i = 0; i < count; i++)
+    expect_within_physics(&runs[i]);
+}
+
+Test(session, a_flash_crowd_on_trees_is_near_the_floor_and_seeds_send_once, .fini = free_study) {
+  run_study("0.0");
+  for (size_t i = 0; i < count; i++)
+    if (runs[i].which.cdn && runs[i].which.arrivals == STUDY_FLASH) {
+      const double floor_s = study_floor(&study, runs[i].which.size_bytes);
+      for (uint32_t peer = 0; peer < runs[i].which.peers; peer++)
+        cr_expect(lt(dbl, runs[i].result.finish_s[peer], 1.15 * floor_s));
+      cr_expect(lt(dbl, runs[i].result.seed_bytes, 1.1 * (double)runs[i].which.size_bytes));
+      cr_expect(gt(dbl, runs[i].result.cdn_bytes, (double)runs[i].which.size_bytes), "over two links at least in part");
+    }
+}
+
+Test(session, losses_are_repaired, .fini = free_study) {
+  run_study("0.03");
+  for (size_t i = 0; i < count; i++)
+    expect_within_physics(&runs[i]);
+}
+
+static char *
+csv_of_study(void) {
+  char *bytes = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&bytes, &size);
+
+  run_study("0.01");
+  output_csv(&study, runs, count, out);
+  fclose(out);
+  return bytes;
+}
+
+Test(session, the_same_seed_gives_the_same_bytes_and_another_one_does_not) {
+  char *first = csv_of_study();
+  const double seed_0 = runs[0].result.finish_s[2], seed_1 = runs[1].result.finish_s[2];
+
+  free_study();
+  char *second = csv_of_study();
+  cr_expect(eq(str, first, second));
+  cr_expect(ne(dbl, seed_0, seed_1));
+  free(first);
+  free(second);
+  free_study();
+}
+
+Test(session, a_study_that_makes_no_sense_is_refused_with_a_sentence) {
+  struct copse_error error;
+
+  cr_expect(lt(int, study_read_text("bad.cfg", "name = \"x\";", &study, &error), 0));
+  cr_expect(ne(ptr, strstr(error.text, "bad.cfg"), NULL), "%s", error.text);
+  free_study();
+}

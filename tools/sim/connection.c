@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tools/peer/transfer.h over simulated TCP: requests of one peer to another. A connection is kept and used again, as
+ * libcurl does; one whose transfer was cancelled is closed. Urls are "sim:PEER/SESSION" and "sim:PEER/SESSION/have". */
+#include "transfer.h"
+
+#include "bits.h"
+#include "simulated.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_BYTES 180
+#define ANSWER_BYTES 200 /* headers */
+#define PIECE_BYTES (64U << 10)
+
+struct transfer {
+  struct sim_connection *connection;
+  struct transfer_request request;
+  uint64_t first, end; /* range */
+  bool have;           /* asks for the bitmap */
+  int status;
+  uint8_t *bitmap;
+  size_t bitmap_bytes;
+};
+
+static const uint8_t content[PIECE_BYTES];
+
+static void
+free_transfer(struct transfer *transfer) {
+  if (transfer->request.owned)
+    free(transfer->request.context);
+  free(transfer->bitmap);
+  free(transfer);
+}
+
+/* ---- client ---- */
+
+static void
+finish(struct sim_connection *connection, uint64_t now) {
+  struct transfer *transfer = connection->transfer;
+  const struct transfer_result result = {.status = transfer->status,
+                                         .body = transfer->bitmap != NULL ? (const char *)transfer->bitmap : "",
+                                         .bytes = transfer->bitmap_bytes};
+
+  connection->transfer = NULL;
+  transfer->request.done(transfer->request.context, &result, now);
+  free_transfer(transfer);
+}
+
+static void
+answer_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  struct sim_connection *connection = tcp->context;
+  const uint64_t header = bytes < connection->header ? bytes : connection->header;
+  struct transfer *transfer = connection->transfer;
+
+  if (connection->closed || transfer == NULL)
+    return;
+  connection->header -= header;
+  bytes -= header;
+  connection->body -= bytes;
+  while (bytes > 0 && !transfer->have) {
+    const size_t piece = bytes < PIECE_BYTES ? bytes : PIECE_BYTES;
+    if (!transfer->request.data(transfer->request.context, content, piece, now) || connection->closed) {
+      if (!connection->closed)
+        finish(connection, now);
+      return;
+    }
+    bytes -= piece;
+  }
+  if (connection->header == 0 && connection->body == 0)
+    finish(connection, now);
+}
+
+static void
+request_acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  (void)tcp;
+  (void)bytes;
+  (void)now;
+}
+
+/* ---- server ---- */
+
+static void
+answer(struct sim_connection *connection, int status, uint64_t body) {
+  connection->transfer->status = status;
+  connection->header = ANSWER_BYTES;
+  connection->body = body;
+  sim_tcp_write(&connection->answer, ANSWER_BYTES);
+}
+
+static void
+answer_have(struct sim_connection *connection) {
+  struct transfer *transfer = connection->transfer;
+  const struct blocks *blocks = connection->server->blocks;
+
+  transfer->bitmap_bytes = bits_bytes(blocks_total(blocks));
+  transfer->bitmap = sim_allocate(transfer->bitmap_bytes, 1);
+  memcpy(transfer->bitmap, blocks_bitmap(blocks), transfer->bitmap_bytes);
+  answer(connection, 200, transfer->bitmap_bytes);
+  sim_tcp_write(&connection->answer, transfer->bitmap_bytes);
+  uplink_charge(&connection->server->uplink, (uint32_t)transfer->bitmap_bytes + ANSWER_BYTES + 52);
+}
+
+static void
+answer_range(struct sim_connection *connection) {
+  struct transfer *transfer = connection->transfer;
+  struct sim_peer *server = connection->server;
+  uint32_t slot = 0;
+
+  while (slot < SIM_UPLOADS && server->uploads[slot] != NULL)
+    slot++;
+  if (!server->here || !blocks_cover(server->blocks, transfer->first, transfer->end - transfer->first)) {
+    answer(connection, 416, 0);
+  } else if (slot == SIM_UPLOADS) {
+    answer(connection, 503, 0);
+  } else {
+    server->uploads[slot] = connection;
+    connection->left = transfer->end - transfer->first;
+    answer(connection, 206, connection->left);
+    sim_pump(server, server->session->engine->now);
+  }
+}
+
+static void
+request_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  struct sim_connection *connection = tcp->context;
+
+  (void)now;
+  connection->asked -= bytes;
+  if (connection->asked > 0 || connection->closed || connection->transfer == NULL)
+    return;
+  if (connection->transfer->have)
+    answer_have(connection);
+  else
+    answer_range(connection);
+}
+
+static void
+answer_acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  const struct sim_connection *connection = tcp->context;
+
+  (void)bytes;
+  if (connection->left > 0)
+    sim_pump(connection->server, now);
+}
+
+/* ---- */
+
+static struct sim_connection *
+connect_to(struct sim_peer *client, struct sim_peer *server) {
+  struct sim_network *network = client->session->scenario.network;
+  const struct sim_tcp_config *tcp = client->session->scenario.tcp;
+  struct sim_connection *connection = client->connections;
+
+  for (; connection != NULL; connection = connection->next)
+    if (connection->server == server && connection->transfer == NULL && !connection->closed)
+      return connection;
+  connection = sim_allocate(1, sizeof(*connection));
+  connection->client = client;
+  connection->server = server;
+  connection->next = client->connections;
+  client->connections = connection;
+  sim_tcp_init(&connection->request, network, tcp, client->place->node, server->place->node, request_arrived,
+               request_acknowledged, connection);
+  sim_tcp_init(&connection->answer, network, tcp, server->place->node, client->place->node, answer_arrived,
+               answer_acknowledged, connection);
+  return connection;
+}
+
+struct transfer *
+transfer_start(struct transfers *transfers, const struct transfer_request *request) {
+  struct sim_peer *client = transfers->peer;
+  struct transfer *transfer = sim_allocate(1, sizeof(*transfer));
+  char *end;
+
+  transfer->request = *request;
+  transfer->have = request->range == NULL;
+  const uint32_t index = (uint32_t)strtoul(request->url + sizeof("sim:") - 1, NULL, 10);
+  if (request->range != NULL) {
+    transfer->first = strtoull(request->range, &end, 10);
+    transfer->end = strtoull(end + 1, NULL, 10) + 1;
+  }
+  transfer->connection = connect_to(client, &client->session->peers[index]);
+  transfer->connection->transfer = transfer;
+  transfer->connection->asked = REQUEST_BYTES;
+  sim_tcp_write(&transfer->connection->request, REQUEST_BYTES);
+  return transfer;
+}
+
+void
+transfer_cancel(struct transfer *transfer) {
+  transfer->connection->closed = true;
+  transfer->connection->transfer = NULL;
+  sim_end_upload(transfer->connection);
+  sim_tcp_abandon(&transfer->connection->answer);
+  free_transfer(transfer);
+}
+
+void
+sim_connections_free(struct sim_peer *peer) {
+  while (peer->connections != NULL) {
+    struct sim_connection *connection = peer->connections;
+    peer->connections = connection->next;
+    if (connection->transfer != NULL)
+      free_transfer(connection->transfer);
+    sim_tcp_free(&connection->request);
+    sim_tcp_free(&connection->answer);
+    free(connection);
+  }
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A link's queue is first in, first out, so a packet's whole time on it is known when it is taken: one event a hop, and
+ * only the first packet under way is in the engine's heap. */
+#include "network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sim_flight {
+  struct sim_packet *packet;
+  uint64_t begins, arrives;
+};
+
+void
+sim_network_init(struct sim_network *network, struct sim_engine *engine, uint32_t nodes, uint64_t seed) {
+  *network = (struct sim_network){.engine = engine, .nodes = nodes};
+  sim_random_seed(&network->random, seed);
+}
+
+/* ---- packets ---- */
+
+struct sim_packet *
+sim_packet_new(struct sim_network *network) {
+  struct sim_packet *packet = network->free;
+
+  if (packet == NULL)
+    return sim_allocate(1, sizeof(*packet));
+  network->free = packet->next;
+  memset(packet, 0, offsetof(struct sim_packet, next));
+  return packet;
+}
+
+void
+sim_packet_free(struct sim_network *network, struct sim_packet *packet) {
+  packet->next = network->free;
+  network->free = packet;
+}
+
+/* ---- links ---- */
+
+/* What was begun to be sent before `now` waits no more. */
+static void
+begin_sending(struct sim_link *link, uint64_t now) {
+  while (link->begun != link->end && link->flights[link->begun & link->mask].begins <= now)
+    link->waiting_bytes -= link->flights[link->begun++ & link->mask].packet->bytes;
+}
+
+static bool
+has_room(const struct sim_link *link, uint32_t bytes) {
+  return (link->limit_packets == 0 || link->end - link->begun < link->limit_packets) &&
+         (link->limit_bytes == 0 || link->waiting_bytes + bytes <= link->limit_bytes);
+}
+
+static void
+enlarge(struct sim_link *link) {
+  const uint32_t size = link->mask + 1;
+  struct sim_flight *flights = sim_allocate(2UL * size, sizeof(*flights));
+
+  for (uint32_t i = link->first; i != link->end; i++)
+    flights[i & (2 * size - 1)] = link->flights[i & link->mask];
+  free(link->flights);
+  link->flights = flights;
+  link->mask = 2 * size - 1;
+}
+
+bool
+sim_send_over(struct sim_link *link, struct sim_packet *packet) {
+  struct sim_engine *engine = link->network->engine;
+  const uint64_t now = engine->now;
+
+  begin_sending(link, now);
+  const bool idle = link->free_at <= now;
+  if (!idle && !has_room(link, packet->bytes)) {
+    link->drops++;
+    sim_packet_free(link->network, packet);
+    return false;
+  }
+  if (link->end - link->first == link->mask + 1)
+    enlarge(link);
+  const uint64_t begins = idle ? now : link->free_at;
+  link->free_at = begins + (packet->bytes * 8ULL * SIM_SECOND + link->rate_bps - 1) / link->rate_bps;
+  link->flights[link->end & link->mask] = (struct sim_flight){packet, begins, link->free_at + link->delay_ns};
+  if (link->end == link->first)
+    sim_set(engine, &link->timer, link->free_at + link->delay_ns);
+  link->end++;
+  if (begins <= now)
+    link->begun++;
+  else
+    link->waiting_bytes += packet->bytes;
+  link->packets++;
+  link->bytes += packet->bytes;
+  return true;
+}
+
+void
+sim_send(struct sim_network *network, struct sim_packet *packet) {
+  sim_send_over(network->links[network->route[packet->from * network->nodes + packet->to]], packet);
+}
+
+static void
+arrive(struct sim_timer *timer, uint64_t now) {
+  struct sim_link *link = (struct sim_link *)timer;
+  struct sim_network *network = link->network;
+
+  begin_sending(link, now);
+  struct sim_packet *packet = link->flights[link->first++ & link->mask].packet;
+  if (link->first != link->end)
+    sim_set(network->engine, &link->timer, link->flights[link->first & link->mask].arrives);
+  if (link->loss > 0 && sim_uniform(&network->random) < link->loss) {
+    link->lost++;
+    sim_packet_free(network, packet);
+    return;
+  }
+  if (packet->to == link->to) {
+    packet->endpoint->receive(packet->endpoint, packet, now);
+    return;
+  }
+  sim_send_over(network->links[network->route[link->to * network->nodes + packet->to]], packet);
+}
+
+struct sim_link *
+sim_link_add(struct sim_network *network, uint32_t from, uint32_t to, uint64_t rate_bps, uint64_t delay_ns) {
+  struct sim_link *link = sim_allocate(1, sizeof(*link));
+
+  *link = (struct sim_link){.timer = {.fire = arrive},
+                            .network = network,
+                            .from = from,
+                            .to = to,
+                            .rate_bps = rate_bps,
+                            .delay_ns = delay_ns,
+                            .mask = 63};
+  link->flights = sim_allocate(link->mask + 1, sizeof(*link->flights));
+  network->links = sim_enlarge(network->links, network->link_count + 1, sizeof(struct sim_link *));
+  network->links[network->link_count++] = link;
+  return link;
+}
+
+/* ---- routes ---- */
+
+/* Bellman and Ford's: networks are small, and this runs once. */
+static void
+route_to(struct sim_network *network, uint32_t to, const uint64_t *metric, uint64_t *distance) {
+  bool changed = true;
+
+  for (uint32_t node = 0; node < network->nodes; node++)
+    distance[node] = node == to ? 0 : SIM_NEVER;
+  while (changed) {
+    changed = false;
+    for (uint32_t i = 0; i < network->link_count; i++) {
+      const struct sim_link *link = network->links[i];
+      if (metric[i] == SIM_NEVER || distance[link->to] == SIM_NEVER ||
+          metric[i] + distance[link->to] >= distance[link->from])
+        continue;
+      distance[link->from] = metric[i] + distance[link->to];
+      network->route[link->from * network->nodes + to] = i;
+      changed = true;
+    }
+  }
+}
+
+void
+sim_route(struct sim_network *network, const uint64_t *metric) {
+  const size_t pairs = (size_t)network->nodes * network->nodes;
+  uint64_t *distance = sim_allocate(network->nodes, sizeof(*distance));
+
+  free(network->route);
+  network->route = sim_allocate(pairs, sizeof(*network->route));
+  memset(network->route, 0xff, pairs * sizeof(*network->route));
+  for (uint32_t to = 0; to < network->nodes; to++)
+    route_to(network, to, metric, distance);
+  free(distance);
+}
+
+void
+sim_network_free(struct sim_network *network) {
+  for (uint32_t i = 0; i < network->link_count; i++) {
+    struct sim_link *link = network->links[i];
+    for (uint32_t k = link->first; k != link->end; k++)
+      free(link->flights[k & link->mask].packet);
+    free(link->flights);
+    free(link);
+  }
+  while (network->free != NULL) {
+    struct sim_packet *packet = network->free;
+    network->free = packet->next;
+    free(packet);
+  }
+  free(network->links);
+  free(network->route);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A peer's sync with its control plane (docs/api.md): a report over TCP, an answer with orders, rate, what has been
+ * injected and who is there. The sizes are those of the real messages. */
+#include "bits.h"
+#include "packet.h"
+#include "simulated.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPORT_BYTES 420 /* headers of HTTP and TLS, counts */
+#define REPLY_BYTES 380
+#define PEER_BYTES 130 /* of each peer named */
+#define GAP_NS 40000000ULL
+#define RANGES 256
+#define SILENCE_MS 5000
+#define HEADROOM 0.98
+#define PEERS_MAX 64U
+
+/* ---- control plane ---- */
+
+static uint64_t
+uplink_of(const struct sim_peer *peer) {
+  return (uint64_t)((double)peer->place->uplink_bps * HEADROOM);
+}
+
+static bool
+is_complete(const struct sim_peer *peer) {
+  return peer->here && (peer->seed || peer->finished_ns != 0);
+}
+
+/* What all complete peers of areas with a tree may send, and those of one area. */
+static uint64_t
+total_rate(const struct sim_session *session, uint32_t of_pop, uint32_t *senders) {
+  uint64_t total = 0;
+
+  *senders = 0;
+  for (uint32_t pop = 0; pop < session->scenario.pop_count; pop++) {
+    uint64_t area = 0;
+    for (uint32_t i = 0; i < session->scenario.place_count; i++)
+      if (is_complete(&session->peers[i]) && session->peers[i].place->pop == pop) {
+        area += uplink_of(&session->peers[i]);
+        *senders += pop == of_pop;
+      }
+    if (session->trees[pop].planned)
+      total += area < session->trees[pop].rate_bps ? area : session->trees[pop].rate_bps;
+  }
+  return total;
+}
+
+static void
+give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
+  struct sim_session *session = peer->session;
+  const struct sim_tree *tree = &session->trees[peer->place->pop];
+  struct copse_range ranges[RANGES];
+  uint64_t open = 0, now_ms = now / 1000000;
+  uint32_t senders;
+
+  if (!is_complete(peer) || !tree->planned)
+    return;
+  const uint64_t total = total_rate(session, peer->place->pop, &senders);
+  const uint64_t share = tree->rate_bps / (senders > 0 ? senders : 1);
+  synced->rate_bps = share < uplink_of(peer) ? share : uplink_of(peer);
+  copse_scheduler_touch(session->scheduler, peer->index, now_ms);
+  size_t count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
+  for (size_t i = 0; i < count; i++)
+    open += ranges[i].count;
+  if (peer->want && open < 2 * copse_scheduler_ahead(synced->rate_bps))
+    copse_scheduler_order(session->scheduler, peer->index, synced->rate_bps, total, now_ms, ranges, RANGES);
+  count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
+  for (size_t i = 0; i < count; i++)
+    ranges_append(&synced->orders, ranges[i].first, ranges[i].count);
+}
+
+static void
+tell_injected(const struct sim_session *session, struct synced *synced) {
+  struct copse_range ranges[RANGES];
+  const size_t count = copse_scheduler_injected(session->scheduler, ranges, RANGES);
+
+  for (size_t i = 0; i < count; i++)
+    ranges_append(&synced->injected, ranges[i].first, ranges[i].count);
+}
+
+/* Those of the own area first; with more than fit, each gets those that follow itself. */
+static void
+name_peers(const struct sim_peer *to, struct synced *synced) {
+  const struct sim_session *session = to->session;
+  const uint32_t count = session->scenario.place_count;
+
+  synced->peers = sim_allocate(PEERS_MAX, sizeof(*synced->peers));
+  for (int near = 1; near >= 0; near--)
+    for (uint32_t i = 1; i < count && synced->peer_count < PEERS_MAX; i++) {
+      const struct sim_peer *peer = &session->peers[(to->index + i) % count];
+      struct peer_info *info = &synced->peers[synced->peer_count];
+      if (!peer->here || (peer->place->pop == to->place->pop) != (near == 1))
+        continue;
+      *info = (struct peer_info){.near = near == 1, .done = is_complete(peer), .have = blocks_have(peer->blocks)};
+      snprintf(info->member, sizeof(info->member), "%u", peer->index);
+      snprintf(info->url, sizeof(info->url), "sim:%u", peer->index);
+      synced->peer_count++;
+    }
+}
+
+static void
+take_report(struct sim_peer *peer, uint64_t now) {
+  struct sim_session *session = peer->session;
+  const struct ranges *sent = &peer->orders.reported;
+
+  if (session->areas_changed && session->scenario.cdn)
+    sim_pops_plan(session, now);
+  for (size_t i = 0; i < sent->count; i++)
+    copse_scheduler_sent(session->scheduler, peer->index,
+                         (struct copse_range){sent->items[i].first, sent->items[i].count}, now / 1000000);
+  copse_scheduler_expire(session->scheduler, now / 1000000, SILENCE_MS);
+  memcpy(peer->interest, peer->bitmap, bits_bytes(blocks_total(peer->blocks)));
+}
+
+static void
+report_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  struct sim_peer *peer = tcp->context;
+  uint32_t others = 0;
+
+  peer->report_left -= bytes;
+  if (peer->report_left > 0)
+    return;
+  take_report(peer, now);
+  for (uint32_t i = 0; i < peer->session->scenario.place_count; i++)
+    others += peer->session->peers[i].here;
+  peer->reply_left = REPLY_BYTES + (uint64_t)PEER_BYTES * (others < PEERS_MAX ? others : PEERS_MAX);
+  sim_tcp_write(&peer->reply, peer->reply_left);
+}
+
+/* ---- peer ---- */
+
+static void
+reply_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  struct sim_peer *peer = tcp->context;
+  struct synced synced = {0};
+  char own[MEMBER_CHARS];
+
+  peer->reply_left -= bytes;
+  if (peer->reply_left > 0)
+    return;
+  give_orders(peer, now, &synced);
+  tell_injected(peer->session, &synced);
+  name_peers(peer, &synced);
+  synced.direct = !peer->session->scenario.cdn;
+  snprintf(own, sizeof(own), "%u", peer->index);
+  orders_acknowledged(&peer->orders);
+  for (size_t i = 0; i < synced.orders.count; i++)
+    orders_add(&peer->orders, synced.orders.items[i]);
+  uplink_grant(&peer->uplink, synced.rate_bps, now);
+  fetch_update(peer->fetch, &synced, own);
+  ranges_free(&synced.orders);
+  ranges_free(&synced.injected);
+  free(synced.peers);
+  peer->reporting = false;
+  sim_set(peer->session->engine, &peer->syncing, now + (peer->hurry ? GAP_NS : peer->session->scenario.sync_ns));
+  peer->hurry = false;
+  sim_pump(peer, now);
+}
+
+/* Bytes of the bitmap in this report: in base64, and at most 2 % of the uplink, as copse-peer's. */
+static uint32_t
+take_bitmap(struct sim_peer *peer, uint64_t now) {
+  const uint32_t total = blocks_total(peer->blocks), bytes = total / 6;
+
+  if (peer->bitmap_sent_ns != 0 && now - peer->bitmap_sent_ns < uplink_spacing_ns(&peer->uplink, bytes))
+    return 0;
+  peer->bitmap_sent_ns = now;
+  memcpy(peer->bitmap, blocks_bitmap(peer->blocks), bits_bytes(total));
+  return bytes;
+}
+
+static void
+report(struct sim_peer *peer, uint64_t now) {
+  const bool complete = blocks_have(peer->blocks) == blocks_total(peer->blocks);
+
+  orders_report(&peer->orders);
+  peer->want = complete && orders_low(&peer->orders, peer->uplink.tree.rate_bps);
+  peer->reporting = true;
+  peer->report_left = REPORT_BYTES + (peer->seed ? 0 : take_bitmap(peer, now));
+  sim_tcp_write(&peer->report, peer->report_left);
+}
+
+static void
+on_syncing(struct sim_timer *timer, uint64_t now) {
+  struct sim_peer *peer = (struct sim_peer *)((char *)timer - offsetof(struct sim_peer, syncing));
+
+  if (!peer->reporting)
+    report(peer, now);
+}
+
+void
+sim_report_soon(struct sim_peer *peer, uint64_t now) {
+  if (peer->reporting)
+    peer->hurry = true;
+  else
+    sim_set(peer->session->engine, &peer->syncing, now + GAP_NS);
+}
+
+static void
+acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
+  (void)tcp;
+  (void)bytes;
+  (void)now;
+}
+
+void
+sim_report_init(struct sim_peer *peer) {
+  const struct sim_scenario *scenario = &peer->session->scenario;
+  const uint32_t pop = scenario->pop_nodes[peer->place->pop];
+
+  peer->syncing.fire = on_syncing;
+  sim_tcp_init(&peer->report, scenario->network, scenario->tcp, peer->place->node, pop, report_arrived, acknowledged,
+               peer);
+  sim_tcp_init(&peer->reply, scenario->network, scenario->tcp, pop, peer->place->node, reply_arrived, acknowledged,
+               peer);
+}

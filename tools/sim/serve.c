@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What leaves a peer: symbols into its tree first, then uploads in turn, both paid for at copse-peer's uplink. */
+#include "packet.h"
+#include "simulated.h"
+
+#define PIECE_BYTES (32U << 10)
+#define PACKET 1500ULL
+#define TICK_MIN_NS 1000ULL
+
+/* ---- into the tree ---- */
+
+static bool
+has_symbol(struct sim_peer *peer) {
+  while (!peer->sending) {
+    if (!orders_take(&peer->orders, &peer->block))
+      return false;
+    peer->symbol = 0;
+    peer->sending = true;
+  }
+  return true;
+}
+
+static bool
+send_symbol(struct sim_peer *peer) {
+  struct sim_session *session = peer->session;
+  const uint32_t block_bytes = sim_block_bytes(peer->blocks, peer->block);
+  const uint32_t length = symbol_length(block_bytes, peer->symbol);
+  struct sim_packet *packet;
+
+  if (!uplink_take_tree(&peer->uplink, length + COPSE_HEADER_BYTES + SIM_IP_HEADERS))
+    return false;
+  packet = sim_packet_new(session->scenario.network);
+  packet->endpoint = &session->pops[peer->place->pop].endpoint;
+  packet->from = peer->place->node;
+  packet->to = session->scenario.pop_nodes[peer->place->pop];
+  packet->bytes = length + COPSE_HEADER_BYTES + SIM_IP_HEADERS;
+  packet->block.tree = peer->place->pop;
+  packet->block.block = peer->block;
+  packet->block.symbol = (uint16_t)peer->symbol++;
+  peer->tree_bytes += length;
+  if (peer->symbol == symbol_count(block_bytes)) {
+    orders_sent(&peer->orders, peer->block);
+    peer->sending = false;
+  }
+  sim_send(session->scenario.network, packet);
+  return true;
+}
+
+/* ---- to peers ---- */
+
+void
+sim_end_upload(struct sim_connection *connection) {
+  for (uint32_t i = 0; i < SIM_UPLOADS; i++)
+    if (connection->server->uploads[i] == connection)
+      connection->server->uploads[i] = NULL;
+  connection->left = 0;
+}
+
+/* A piece of one upload; false when the uplink has no room. */
+static bool
+upload(struct sim_peer *peer, struct sim_connection *connection) {
+  const uint64_t room = sim_tcp_room(&connection->answer);
+  uint64_t wanted = connection->left < PIECE_BYTES ? connection->left : PIECE_BYTES;
+
+  wanted = wanted < room ? wanted : room;
+  if (wanted == 0)
+    return true;
+  const uint32_t granted = uplink_take_upload(&peer->uplink, (uint32_t)wanted);
+  if (granted == 0)
+    return false;
+  connection->left -= granted;
+  peer->upload_bytes += granted;
+  if (connection->left == 0)
+    sim_end_upload(connection);
+  sim_tcp_write(&connection->answer, granted);
+  return true;
+}
+
+static bool
+serve_uploads(struct sim_peer *peer) {
+  bool waiting = false;
+
+  for (uint32_t i = 0; i < SIM_UPLOADS; i++) {
+    struct sim_connection *connection = peer->uploads[peer->turn];
+    peer->turn = (peer->turn + 1) % SIM_UPLOADS;
+    if (connection != NULL && uplink_upload_due(&peer->uplink))
+      upload(peer, connection);
+    waiting |= connection != NULL && connection->left > 0 && sim_tcp_room(&connection->answer) > 0;
+  }
+  return waiting;
+}
+
+/* Until the pacer has so many bytes, ns. */
+static uint64_t
+wait_of(const struct pacer *pacer, uint64_t bytes) {
+  const int64_t missing = (int64_t)(bytes * 8 * SIM_SECOND) - pacer->tokens;
+
+  return pacer->rate_bps == 0 ? SIM_SECOND : missing <= 0 ? 0 : (uint64_t)missing / pacer->rate_bps + 1;
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+void
+sim_pump(struct sim_peer *peer, uint64_t now) {
+  uint64_t wait = SIM_NEVER;
+
+  uplink_refill(&peer->uplink, now);
+  while (has_symbol(peer) && send_symbol(peer))
+    ;
+  if (serve_uploads(peer))
+    wait = least(wait_of(&peer->uplink.rest, PACKET), wait_of(&peer->uplink.least, PACKET));
+  if (peer->sending)
+    wait = least(wait, wait_of(&peer->uplink.tree, PACKET));
+  if (orders_running_out(&peer->orders, peer->uplink.tree.rate_bps))
+    sim_report_soon(peer, now);
+  if (wait != SIM_NEVER)
+    sim_set(peer->session->engine, &peer->pumping, now + (wait > TICK_MIN_NS ? wait : TICK_MIN_NS));
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a study's configuration. */
+#include "study.h"
+
+#include <copse/schema.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES_MAX 256
+#define RATE_MAX 1e12
+#define BYTES_MAX (8.0 * (1ULL << 30))
+
+static bool
+find_router(const struct study *study, const char *name, uint32_t *router) {
+  for (size_t i = 0; i < study->router_count; i++)
+    if (name != NULL && strcmp(study->routers[i].name, name) == 0) {
+      *router = (uint32_t)i;
+      return true;
+    }
+  return false;
+}
+
+static int
+read_router(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "name", .kind = COPSE_KEY_STRING, .offset = offsetof(struct study_router, name), .required = true},
+    {.name = "city", .kind = COPSE_KEY_STRING, .offset = offsetof(struct study_router, city)},
+    {0},
+  };
+  struct study *study = target;
+  struct study_router router = {0};
+  uint32_t same;
+  int status = copse_group_read(reader, element, keys, &router);
+
+  if (status == 0 && find_router(study, router.name, &same))
+    status = copse_setting_fail(reader, element, "router '%s' is there already", router.name);
+  if (status == 0 && study->router_count == NAMES_MAX)
+    status = copse_setting_fail(reader, element, "more than %d routers", NAMES_MAX);
+  study->routers = sim_enlarge(study->routers, study->router_count + 1, sizeof(router));
+  study->pop_of = sim_enlarge(study->pop_of, study->router_count + 1, sizeof(*study->pop_of));
+  study->pop_of[study->router_count] = UINT32_MAX;
+  study->routers[study->router_count++] = router;
+  return status;
+}
+
+struct named_link {
+  char *from, *to;
+  double delay_ms;
+};
+
+static int
+read_link(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "from", .kind = COPSE_KEY_STRING, .offset = offsetof(struct named_link, from), .required = true},
+    {.name = "to", .kind = COPSE_KEY_STRING, .offset = offsetof(struct named_link, to), .required = true},
+    {.name = "delay_ms",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct named_link, delay_ms),
+     .required = true,
+     .maximum = 10000},
+    {0},
+  };
+  struct study *study = target;
+  struct named_link named = {0};
+  struct study_link link;
+  int status = copse_group_read(reader, element, keys, &named);
+
+  if (status == 0 && !find_router(study, named.from, &link.from))
+    status = copse_setting_fail(reader, element, "unknown router '%s'", named.from);
+  else if (status == 0 && !find_router(study, named.to, &link.to))
+    status = copse_setting_fail(reader, element, "unknown router '%s'", named.to);
+  if (status == 0) {
+    link.delay_ms = named.delay_ms;
+    study->links = sim_enlarge(study->links, study->link_count + 1, sizeof(link));
+    study->links[study->link_count++] = link;
+  }
+  free(named.from);
+  free(named.to);
+  return status;
+}
+
+static int
+read_backbone(struct copse_reader *reader, const config_setting_t *group, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "bandwidth_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_backbone, bandwidth_bps),
+     .required = true,
+     .minimum = 1,
+     .maximum = RATE_MAX},
+    {.name = "queue_bytes",
+     .kind = COPSE_KEY_UINT,
+     .offset = offsetof(struct study_backbone, queue_bytes),
+     .required = true,
+     .minimum = 1500,
+     .maximum = UINT32_MAX},
+    {0},
+  };
+
+  return copse_group_read(reader, group, keys, &((struct study *)target)->backbone);
+}
+
+static int
+read_access(struct copse_reader *reader, const config_setting_t *group, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "uplink_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_access, uplink_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {.name = "downlink_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_access, downlink_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {.name = "delay_ms",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_access, delay_ms),
+     .required = true,
+     .maximum = 10000},
+    {.name = "uplink_queue_bytes",
+     .kind = COPSE_KEY_UINT,
+     .offset = offsetof(struct study_access, uplink_queue_bytes),
+     .required = true,
+     .minimum = 1500,
+     .maximum = UINT32_MAX},
+    {.name = "downlink_queue_bytes",
+     .kind = COPSE_KEY_UINT,
+     .offset = offsetof(struct study_access, downlink_queue_bytes),
+     .required = true,
+     .minimum = 1500,
+     .maximum = UINT32_MAX},
+    {.name = "loss", .kind = COPSE_KEY_FLOAT, .offset = offsetof(struct study_access, loss), .maximum = 0.5},
+    {0},
+  };
+
+  return copse_group_read(reader, group, keys, &((struct study *)target)->access);
+}
+
+struct named_pop {
+  struct study *study;
+  char *name, *router;
+};
+
+/* A router of the area of the PoP that is read last. */
+static int
+read_area(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  const struct named_pop *named = target;
+  uint32_t router;
+
+  if (!find_router(named->study, config_setting_get_string(element), &router))
+    return copse_setting_fail(reader, element, "'area' must name routers");
+  if (named->study->pop_of[router] != UINT32_MAX)
+    return copse_setting_fail(reader, element, "router '%s' is in an area already", named->study->routers[router].name);
+  named->study->pop_of[router] = (uint32_t)named->study->cdn.pop_count;
+  return 0;
+}
+
+static int
+read_pop(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "name", .kind = COPSE_KEY_STRING, .offset = offsetof(struct named_pop, name), .required = true},
+    {.name = "router", .kind = COPSE_KEY_STRING, .offset = offsetof(struct named_pop, router), .required = true},
+    {.name = "area", .kind = COPSE_KEY_LIST, .required = true, .parse = read_area},
+    {0},
+  };
+  struct study *study = (struct study *)((char *)target - offsetof(struct study, cdn));
+  struct named_pop named = {.study = study};
+  uint32_t router = 0;
+  int status = copse_group_read(reader, element, keys, &named);
+
+  if (status == 0 && !find_router(study, named.router, &router))
+    status = copse_setting_fail(reader, element, "unknown router '%s'", named.router);
+  study->cdn.pops = sim_enlarge(study->cdn.pops, study->cdn.pop_count + 1, sizeof(*study->cdn.pops));
+  study->cdn.pops[study->cdn.pop_count++] = (struct study_pop){named.name, router};
+  free(named.router);
+  return status;
+}
+
+static int
+read_cdn(struct copse_reader *reader, const config_setting_t *group, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "access_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_cdn, access_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {.name = "bandwidth_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_cdn, bandwidth_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {.name = "budget_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_cdn, budget_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {.name = "delay_ms",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_cdn, delay_ms),
+     .required = true,
+     .maximum = 10000},
+    {.name = "growth",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_cdn, growth),
+     .number = 1,
+     .maximum = 1e6},
+    {.name = "pops", .kind = COPSE_KEY_LIST, .required = true, .parse = read_pop},
+    {0},
+  };
+
+  return copse_group_read(reader, group, keys, &((struct study *)target)->cdn);
+}
+
+/* ---- what to run ---- */
+
+static int
+append_number(struct copse_reader *reader, const config_setting_t *element, double minimum, double maximum,
+              uint64_t **numbers, size_t *count) {
+  double number;
+
+  if (!copse_setting_number(element, &number) || number < minimum || number > maximum)
+    return copse_setting_fail(reader, element, "must be a number from %.0f to %.0f", minimum, maximum);
+  *numbers = sim_enlarge(*numbers, *count + 1, sizeof(**numbers));
+  (*numbers)[(*count)++] = (uint64_t)number;
+  return 0;
+}
+
+static int
+read_peers(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  struct study *study = target;
+
+  return append_number(reader, element, 2, STUDY_PEERS_MAX, &study->peers, &study->peers_count);
+}
+
+static int
+read_seed(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  struct study *study = target;
+
+  return append_number(reader, element, 1, STUDY_PEERS_MAX, &study->seeds, &study->seeds_count);
+}
+
+static int
+read_size(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  struct study *study = target;
+
+  return append_number(reader, element, 1, BYTES_MAX, &study->sizes_bytes, &study->sizes_count);
+}
+
+static int
+choose(struct copse_reader *reader, const config_setting_t *element, const char *const names[2], bool chosen[2]) {
+  const char *name = config_setting_get_string(element);
+
+  for (int i = 0; i < 2 && name != NULL; i++)
+    if (strcmp(name, names[i]) == 0) {
+      chosen[i] = true;
+      return 0;
+    }
+  return copse_setting_fail(reader, element, "must be \"%s\" or \"%s\"", names[0], names[1]);
+}
+
+static int
+read_arrivals(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const char *const names[2] = {"flash", "poisson"};
+
+  return choose(reader, element, names, ((struct study *)target)->arrivals);
+}
+
+static int
+read_mode(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const char *const names[2] = {"p2p", "cdn"};
+
+  return choose(reader, element, names, ((struct study *)target)->modes);
+}
+
+/* Routers come first: the others name them. */
+static const struct copse_key root_keys[] = {
+  {.name = "name", .kind = COPSE_KEY_STRING, .offset = offsetof(struct study, name), .required = true},
+  {.name = "scale",
+   .kind = COPSE_KEY_FLOAT,
+   .offset = offsetof(struct study, scale),
+   .number = 1,
+   .minimum = 0.001,
+   .maximum = 1e6},
+  {.name = "sync_ms",
+   .kind = COPSE_KEY_FLOAT,
+   .offset = offsetof(struct study, sync_ms),
+   .number = 2000,
+   .minimum = 1,
+   .maximum = 60000},
+  {.name = "tick_ms",
+   .kind = COPSE_KEY_FLOAT,
+   .offset = offsetof(struct study, tick_ms),
+   .number = 100,
+   .minimum = 1,
+   .maximum = 60000},
+  {.name = "runs",
+   .kind = COPSE_KEY_UINT,
+   .offset = offsetof(struct study, runs),
+   .number = 10,
+   .minimum = 1,
+   .maximum = 1000},
+  {.name = "routers", .kind = COPSE_KEY_LIST, .required = true, .parse = read_router},
+  {.name = "links", .kind = COPSE_KEY_LIST, .required = true, .parse = read_link},
+  {.name = "backbone", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_backbone},
+  {.name = "access", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_access},
+  {.name = "cdn", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_cdn},
+  {.name = "peers", .kind = COPSE_KEY_LIST, .required = true, .parse = read_peers},
+  {.name = "seeds", .kind = COPSE_KEY_LIST, .required = true, .parse = read_seed},
+  {.name = "sizes_bytes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_size},
+  {.name = "arrivals", .kind = COPSE_KEY_LIST, .required = true, .parse = read_arrivals},
+  {.name = "modes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_mode},
+  {0},
+};
+
+/* Every router's area, and whether each case has somebody to send and somebody to receive. */
+static int
+check(const struct study *study, const char *file, struct copse_error *error) {
+  for (size_t i = 0; i < study->router_count; i++)
+    if (study->pop_of[i] == UINT32_MAX)
+      return copse_fail(error, -EINVAL, "%s: router '%s' is in no area", file, study->routers[i].name);
+  for (size_t i = 0; i < study->peers_count; i++)
+    for (size_t s = 0; s < study->seeds_count; s++)
+      if (study->seeds[s] > study->peers[i] || study->seeds_count >= study->peers[i])
+        return copse_fail(error, -EINVAL, "%s: with %lu peers there is no seed %lu, or nobody to receive", file,
+                          study->peers[i], study->seeds[s]);
+  if (study->peers_count == 0 || study->seeds_count == 0 || study->sizes_count == 0)
+    return copse_fail(error, -EINVAL, "%s: 'peers', 'seeds' and 'sizes_bytes' must not be empty", file);
+  return 0;
+}
+
+int
+study_read(const char *path, struct study *study, struct copse_error *error) {
+  const int status = copse_config_read(path, root_keys, study, error);
+
+  return status < 0 ? status : check(study, path, error);
+}
+
+int
+study_read_text(const char *name, const char *text, struct study *study, struct copse_error *error) {
+  const int status = copse_config_read_text(name, text, root_keys, study, error);
+
+  return status < 0 ? status : check(study, name, error);
+}
+
+void
+study_free(struct study *study) {
+  for (size_t i = 0; i < study->router_count; i++) {
+    free(study->routers[i].name);
+    free(study->routers[i].city);
+  }
+  for (size_t i = 0; i < study->cdn.pop_count; i++)
+    free(study->cdn.pops[i].name);
+  free(study->name);
+  free(study->routers);
+  free(study->pop_of);
+  free(study->links);
+  free(study->cdn.pops);
+  free(study->peers);
+  free(study->seeds);
+  free(study->sizes_bytes);
+}
