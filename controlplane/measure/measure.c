@@ -9,7 +9,7 @@
 
 #define WALK_MS 100
 #define WRITES_MAX 64 /* records in one transaction; the rest with the next */
-#define KEY_BYTES (sizeof("/measured//") + 2 * COPSE_NAME_BYTES)
+#define KEY_BYTES (sizeof("/measured//") + 2UL * COPSE_NAME_BYTES)
 
 /* What is to be written in one transaction. */
 struct writing {
