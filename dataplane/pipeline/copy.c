@@ -319,48 +319,64 @@ share_packets(const struct copse_worker *worker, const struct copse_run *run, ui
 }
 
 /* Whether all packets of the copies may become the copies themselves. Some would be out of order. */
-static bool
-can_rewrite_all(const struct copse_run *run, const struct copse_copy *copy) {
-  for (uint32_t packets = copy->packets; packets != 0; packets &= packets - 1)
+static __rte_always_inline bool
+can_rewrite_all(const struct copse_run *run, bool one, const struct copse_copy *copy) {
+  for (uint32_t packets = one ? 1 : copy->packets; packets != 0; packets &= packets - 1)
     if (!can_rewrite(&run->packets[__builtin_ctz(packets)], copy))
       return false;
   return true;
 }
 
-static void
-send_packets(struct copse_worker *worker, const struct copse_run *run, const struct copse_copy *copy,
+static __rte_always_inline void
+send_packets(struct copse_worker *worker, const struct copse_run *run, bool one, const struct copse_copy *copy,
              const struct fields *fields) {
-  for (uint32_t packets = copy->packets; packets != 0; packets &= packets - 1) {
-    const struct copse_packet *packet = &run->packets[__builtin_ctz(packets)];
-    rewrite(copy, fields, packet);
-    copse_queue(worker, copy->lane, packet->mbuf, note_of(run, copy, 1));
+  struct copse_lane *lane = copy->lane;
+
+  for (uint32_t packets = one ? 1 : copy->packets; packets != 0;) {
+    if (unlikely(lane->waiting == COPSE_TX_BURST))
+      copse_transmit(worker, lane);
+    const uint32_t first = lane->waiting;
+    uint32_t end = first;
+    for (; packets != 0 && end < COPSE_TX_BURST; packets &= packets - 1) {
+      const struct copse_packet *packet = &run->packets[__builtin_ctz(packets)];
+      rewrite(copy, fields, packet);
+      lane->frame[end++] = packet->mbuf;
+    }
+    copse_note(lane, note_of(run, copy, end - first));
   }
 }
 
-void
-copse_make_copies(struct copse_worker *worker, const struct copse_run *run, const struct copse_chosen *chosen) {
+static __rte_always_inline void
+make_copies(struct copse_worker *worker, const struct copse_run *run, bool one, const struct copse_chosen *chosen) {
+  const struct copse_copy *last = &worker->copies[chosen->copies - 1];
+  const uint32_t all = one ? 1 : copse_all(run);
   struct fields fields;
 
-  if (unlikely(chosen->copies == 0)) {
-    free_packets(run, copse_all(run));
-    return;
-  }
-  const struct copse_copy *last = &worker->copies[chosen->copies - 1];
   fill_fields(&fields, run);
   if (unlikely(chosen->ipv6))
     for (uint32_t i = 0; i < run->count; i++)
       sum_packet(&run->packets[i]);
-  const bool in_place = (chosen->chains == 0 || chosen->copies == 1) && can_rewrite_all(run, last);
-  const uint32_t rest = in_place ? copse_all(run) & ~last->packets : copse_all(run);
+  const bool in_place = (chosen->chains == 0 || chosen->copies == 1) && can_rewrite_all(run, one, last);
+  const uint32_t rest = !in_place ? all : one ? 0 : all & ~last->packets;
   /* Copies into one segment read the packet until the end. */
   const bool hold = chosen->chains < chosen->copies;
   if (chosen->chains > 0 && rest != 0)
     share_packets(worker, run, rest, chosen, &fields, hold);
   for (uint32_t i = 0; i < chosen->copies - in_place;)
-    i += run->count == 1 ? send_copies(worker, run, true, &worker->copies[i], chosen->copies - in_place - i, &fields)
-                         : send_copies(worker, run, false, &worker->copies[i], chosen->copies - in_place - i, &fields);
+    i += send_copies(worker, run, one, &worker->copies[i], chosen->copies - in_place - i, &fields);
   if (in_place)
-    send_packets(worker, run, last, &fields);
+    send_packets(worker, run, one, last, &fields);
   if (hold)
     free_packets(run, rest);
+}
+
+/* Where trees are many, most runs are of one packet: these are compiled apart. */
+void
+copse_make_copies(struct copse_worker *worker, const struct copse_run *run, const struct copse_chosen *chosen) {
+  if (unlikely(chosen->copies == 0))
+    free_packets(run, copse_all(run));
+  else if (run->count == 1)
+    make_copies(worker, run, true, chosen);
+  else
+    make_copies(worker, run, false, chosen);
 }
