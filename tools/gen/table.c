@@ -245,6 +245,12 @@ set_trees(struct gen_table *table, const struct gen_forest *forest, struct copse
   return status ? status : await_generation(table, generation, error);
 }
 
+static bool
+same_forest(const struct gen_forest *a, const struct gen_forest *b) {
+  return a->trees == b->trees && a->hops == b->hops && a->kind == b->kind && a->bps == b->bps &&
+         a->burst_us == b->burst_us;
+}
+
 int
 gen_table_set(struct gen_table *table, const struct gen_forest *forest, double *seconds, struct copse_error *error) {
   struct copse_operations operations = {.bytes = NULL};
@@ -252,7 +258,7 @@ gen_table_set(struct gen_table *table, const struct gen_forest *forest, double *
   int status = 0;
 
   *seconds = 0;
-  if (memcmp(&table->forest, forest, sizeof(*forest)) == 0)
+  if (same_forest(&table->forest, forest))
     return 0;
   if (forest->kind == GEN_LINK)
     gen_table_add_links(table, forest->hops, &operations);
