@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's study in the simulator, with its figures, and its TCP beside ns-2's.
+usage: scripts/study sim [--runs N] [--out DIRECTORY] | validate"""
+
+import argparse
+import concurrent.futures
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+from plot import picture
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+BUILD = os.path.join(ROOT, "build", "tools", "sim")
+STUDY = os.path.join(ROOT, "config", "studies", "paper.cfg")
+LARGE = {"sizes_bytes": "(500000000)", "runs": "3; tick_ms = 500.0"}  # ten times the packets: fewer seeds of chance
+LOOKS = {("p2p", "flash"): ('"#2980b9"', 5), ("p2p", "poisson"): ('"#8e44ad"', 9),
+         ("cdn", "flash"): ('"#c0392b"', 7), ("cdn", "poisson"): ('"#d68910"', 11)}
+
+# Seconds, bit/s, packets in the queue, ms of the bottleneck, loss; access delays of one of ten runs, in ms. Two
+# deterministic simulators lock into different phases on one case: the mean over ten is compared.
+CASES = {
+    "one flow": ((100, 1500000, 20, 10, 0), lambda k: [1 + k]),
+    "five flows": ((300, 10000000, 50, 10, 0), lambda k: [1 + 0.37 * k, 2 + 0.3 * k, 3 + 0.2 * k, 4 + 0.1 * k, 5]),
+    "two round trip times": ((300, 10000000, 50, 10, 0), lambda k: [1 + 0.37 * k, 40 + 1.31 * k]),
+    "three round trip times": ((300, 10000000, 50, 10, 0), lambda k: [1 + 0.37 * k, 20 + 0.77 * k, 40 + 1.31 * k]),
+    "2 % loss": ((300, 10000000, 500, 10, 0.02), lambda k: [1 + k]),
+}
+RUNS = 10
+
+
+def simulate(arguments):
+    """Bit/s of each flow in ns-2 and in ours."""
+    theirs = subprocess.run(["ns", os.path.join(ROOT, "scripts", "lab", "ns2.tcl"), *arguments], capture_output=True, text=True,
+                            check=True, timeout=120).stdout.split()
+    ours = subprocess.run([os.path.join(BUILD, "copse-sim-check"), *arguments], capture_output=True, text=True, check=True,
+                          timeout=120).stdout
+    return [float(rate) for rate in theirs], [float(rate) for rate in json.loads(ours)["flows_bps"]]
+
+
+def validate():
+    """Prints the table; 1 when the sum over all flows of a case is more than 5 % away, or one flow more than 15 %."""
+    failed = False
+    print("| case | flow | ns-2 kbit/s | copse-sim kbit/s | ratio |\n|---|---|---|---|---|")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, (fixed, access) in CASES.items():
+            runs = list(pool.map(simulate, [[*map(str, fixed), str(k + 1), *(f"{ms:.3f}" for ms in access(k))]
+                                            for k in range(RUNS)]))
+            theirs, ours = ([sum(column) / RUNS / 1000 for column in zip(*side)] for side in zip(*runs))
+            for flow, (them, us) in enumerate(zip(theirs, ours)):
+                failed |= abs(us / them - 1) > 0.15
+                print(f"| {name} | {flow + 1} | {them:.0f} | {us:.0f} | {us / them:.3f} |")
+            ratio = sum(ours) / sum(theirs)
+            failed |= abs(ratio - 1) > 0.05
+            print(f"| {name} | sum | {sum(theirs):.0f} | {sum(ours):.0f} | {ratio:.3f} |", flush=True)
+    return int(failed)
+
+
+def variant(path, changes):
+    """A copy of the study with these keys' values."""
+    with open(STUDY, encoding="utf-8") as file:
+        text = file.read()
+    for key, value in changes.items():
+        text, count = re.subn(rf"(?m)^{key} = [^;]*;", f"{key} = {value};", text)
+        if count != 1:
+            raise SystemExit(f"scripts/study: {STUDY}: '{key}' is there {count} times")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def draw(rows, directory):
+    """CDFs of the completion time like the paper's Figures 3 to 6: all peers of all runs."""
+    for peers, size in sorted({(int(row["peers"]), float(row["size_mb"])) for row in rows}):
+        series = []
+        for (mode, arrivals), look in LOOKS.items():
+            times = sorted(float(row["finish_s"]) for row in rows if int(row["peers"]) == peers and
+                           float(row["size_mb"]) == size and row["mode"] == mode and row["arrivals"] == arrivals)
+            step = max(1, len(times) // 100)
+            points = [(time / 60, (index + 1) / len(times)) for index, time in enumerate(times)]
+            if times:
+                series.append((f"{mode}, {arrivals}", look, points[::step] + points[-1:]))
+        picture(os.path.join(directory, f"study-{peers}-{size:.0f}.png"), f"{peers} peers, {size:.0f} MB: completion",
+                "minutes since the beginning", "share of peers", series, "set yrange [0:1.02]\nset xrange [0:*]", "linespoints pointinterval 25")
+
+
+def run_sim(arguments):
+    """Both sizes: JSON, CSV and figures into the directory, tables printed."""
+    os.makedirs(arguments.out, exist_ok=True)
+    rows = []
+    for name, changes in (("paper", {}), ("paper-large", LARGE)):
+        study = variant(os.path.join(arguments.out, f"{name}.cfg"), changes)
+        table = os.path.join(arguments.out, f"{name}.csv")
+        more = ["--runs", str(arguments.runs)] if arguments.runs else []
+        result = subprocess.run([os.path.join(BUILD, "copse-sim"), study, "--json", "--csv", table, *more],
+                                stdout=subprocess.PIPE, check=True)
+        with open(os.path.join(arguments.out, f"{name}.json"), "wb") as file:
+            file.write(result.stdout)
+        with open(table, encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+        for row in json.loads(result.stdout):
+            print("| {peers} | {size_mb:.0f} | {arrivals} | {mode} | {mean_s:.0f} | {max_s:.0f} | {stderr_s:.0f} | "
+                  "{ratio_to_floor:.3f} | {ratio_to_bound:.3f} | {seed_amplification:.2f} | ".format(**row) +
+                  (f"{row['speedup']:.2f} |" if "speedup" in row else "|"), flush=True)
+    draw(rows, arguments.out)
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/study", description=__doc__.split("\n", maxsplit=1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    sim = commands.add_parser("sim", help="the paper's scenarios: tables, CSV, JSON, figures")
+    sim.add_argument("--runs", type=int, help="seeds of chance (default: 10, for the large files 3)")
+    sim.add_argument("--out", default=os.path.join(ROOT, "build", "study"), help="directory of the results")
+    commands.add_parser("validate", help="TCP and queues beside ns-2")
+    arguments = parser.parse_args()
+    return validate() if arguments.command == "validate" else run_sim(arguments)
+
+
+sys.exit(main())
