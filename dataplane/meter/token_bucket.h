@@ -46,20 +46,14 @@ copse_bucket_cost(const struct copse_rate *rate, uint32_t bytes) {
 /* How much of its depth traffic may use. */
 enum copse_share { COPSE_WHOLE, COPSE_HALF /* leaves room for what may use all */ };
 
-/* Of `count` packets, one or more, of `bytes` each, takes at `now` (TSC) as many as conform one after the other while
- * the bucket is at most its depth, or that share of it, ahead. Returns how many. */
+/* Of `count` packets, one or more, of `cost` ticks each, takes at `now` (TSC) as many as conform one after the other
+ * while the bucket is at most `depth` ticks ahead. Returns how many. */
 static inline uint32_t
-copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint32_t count,
-                  enum copse_share share, bool shared) {
+copse_bucket_take_ticks(uint64_t *bucket, uint64_t cost, uint64_t depth, uint64_t now, uint32_t count, bool shared) {
   const uint64_t ticks = now << COPSE_TICK_BITS;
-  uint64_t arrival, next;
+  uint64_t arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED), next;
   uint32_t taken;
 
-  if (rate->cost == 0)
-    return count;
-  const uint64_t cost = copse_bucket_cost(rate, bytes);
-  const uint64_t depth = (rate->depth > cost ? rate->depth : cost) >> share;
-  arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
   do {
     const int64_t ahead = arrival == 0 || (int64_t)(arrival - ticks) < 0 ? 0 : (int64_t)(arrival - ticks);
     if (__builtin_expect(ahead > (int64_t)depth, 0))
@@ -73,6 +67,17 @@ copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now,
     }
   } while (!__atomic_compare_exchange_n(bucket, &arrival, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   return taken;
+}
+
+/* The same of packets of `bytes`, by the rate and a share of its depth. */
+static inline uint32_t
+copse_bucket_take(uint64_t *bucket, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint32_t count,
+                  enum copse_share share, bool shared) {
+  if (rate->cost == 0)
+    return count;
+  const uint64_t cost = copse_bucket_cost(rate, bytes);
+  const uint64_t depth = (rate->depth > cost ? rate->depth : cost) >> share;
+  return copse_bucket_take_ticks(bucket, cost, depth, now, count, shared);
 }
 
 /* The pair of rates of RFC 2698, colour blind. */
@@ -89,17 +94,17 @@ struct copse_colours {
   uint32_t green, yellow;
 };
 
-/* Colours `count` packets, one or more, of `bytes` each. */
+/* Colours `count` packets, one or more, of `bytes` each, by a meter of one worker. */
 static inline struct copse_colours
 copse_meter_colour(struct copse_meter *meter, const struct copse_meter_rates *rates, uint64_t now, uint32_t bytes,
-                   uint32_t count, bool shared) {
+                   uint32_t count) {
   uint32_t passed, green = 0;
 
   if (rates->peak.cost == 0)
     return (struct copse_colours){.green = count};
-  passed = copse_bucket_take(&meter->peak, &rates->peak, now, bytes, count, COPSE_WHOLE, shared);
+  passed = copse_bucket_take(&meter->peak, &rates->peak, now, bytes, count, COPSE_WHOLE, false);
   if (passed > 0 && rates->committed.cost != 0)
-    green = copse_bucket_take(&meter->committed, &rates->committed, now, bytes, passed, COPSE_WHOLE, shared);
+    green = copse_bucket_take(&meter->committed, &rates->committed, now, bytes, passed, COPSE_WHOLE, false);
   return (struct copse_colours){.green = green, .yellow = passed - green};
 }
 

@@ -54,6 +54,8 @@ prefetch_state(const struct copse_worker *worker, const struct copse_packet *pac
     rte_prefetch0(&table->trees[packet->tree]);
     rte_prefetch0(&table->tree_states[packet->tree]);
     rte_prefetch0(&worker->trees[packet->tree]);
+    if (worker->shared)
+      rte_prefetch0(&worker->tree_portions[packet->tree]);
   }
   if (packet->member != COPSE_SLOT_NONE) {
     rte_prefetch0(&table->member_states[packet->member]);

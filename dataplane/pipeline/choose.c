@@ -88,8 +88,11 @@ charge(struct copse_worker *worker, const struct candidate *candidate, struct co
   const uint32_t wanted = candidate->count == 1 ? 1 : (uint32_t)__builtin_popcount(copy->packets);
   /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
   const enum copse_share share = candidate->is_link && candidate->run->yellow ? COPSE_HALF : COPSE_WHOLE;
-  const uint32_t taken = copse_bucket_take(&egress->bucket, rate, now, copy->frame_bytes - copy->destination->l3_offset,
-                                           wanted, share, worker->shared);
+  const uint32_t bytes = copy->frame_bytes - copy->destination->l3_offset;
+  const uint32_t taken = worker->shared
+                           ? copse_portion_take(&worker->hop_portions[copy->index].held[share], worker->portion_shift,
+                                                &egress->bucket, rate, now, bytes, wanted, share)
+                           : copse_bucket_take(&egress->bucket, rate, now, bytes, wanted, share, false);
 
   if (unlikely(taken < wanted))
     leave_out(worker, *candidate, copy->packets & ~first_of(copy->packets, taken),

@@ -104,6 +104,17 @@ add_run(struct copse_worker *worker, struct copse_packet *packets, uint32_t coun
     worker->run[worker->runs++] = (struct copse_run){.packets = packets, .count = count, .yellow = yellow};
 }
 
+static struct copse_colours
+colour(struct copse_worker *worker, const struct copse_packet *packets, uint32_t count, uint64_t now) {
+  struct copse_meter *meter = &worker->table->trees[packets->tree].meter;
+  const struct copse_meter_rates *rates = &packets->fan_out->rates;
+
+  if (worker->shared)
+    return copse_portions_colour(&worker->tree_portions[packets->tree], worker->portion_shift, meter, rates, now,
+                                 packets->l3_bytes, count);
+  return copse_meter_colour(meter, rates, now, packets->l3_bytes, count);
+}
+
 /* Packets alike: the first ones green, the next ones yellow, the rest goes no further. */
 static void
 meter_alike(struct copse_worker *worker, struct copse_packet *packets, uint32_t count, uint64_t now) {
@@ -118,8 +129,7 @@ meter_alike(struct copse_worker *worker, struct copse_packet *packets, uint32_t 
   if (unlikely(paid < count))
     drop(worker, packets + paid, count - paid, COPSE_DROP_NO_ALLOWANCE);
   if (likely(paid > 0))
-    colours = copse_meter_colour(&worker->table->trees[packets->tree].meter, &fan_out->rates, now, packets->l3_bytes,
-                                 paid, worker->shared);
+    colours = colour(worker, packets, paid, now);
   const uint32_t passed = colours.green + colours.yellow;
   if (unlikely(passed < paid)) {
     if (cost.bytes != 0)

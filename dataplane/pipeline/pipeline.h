@@ -7,6 +7,7 @@
 #ifndef COPSE_PIPELINE_H
 #define COPSE_PIPELINE_H
 
+#include "meter/portion.h"
 #include "pipeline/siphash.h"
 #include "pipeline/worker.h"
 #include "table/layout.h"
@@ -112,6 +113,9 @@ struct copse_worker {
   struct copse_packet packets[COPSE_BURST];
   struct copse_run run[COPSE_BURST];
   uint32_t runs;
+  /* Where `shared`, what this worker holds: by destination and share, and by tree of its committed and peak rate. */
+  struct copse_portions *hop_portions, *tree_portions;
+  unsigned portion_shift;
   struct copse_copy *copies; /* scratch, limits.fan_out of them */
 };
 

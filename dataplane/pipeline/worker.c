@@ -43,6 +43,7 @@ set_up(struct copse_worker *worker, const struct copse_worker_config *config) {
   worker->links = copse_link_counters(table->shm, config->worker);
   worker->members = copse_member_counters(table->shm, config->worker);
   worker->shared = table->shared;
+  worker->portion_shift = copse_portion_shift(table->limits.workers);
   worker->permission = config->permission_s * table->tsc_hz;
   worker->sleep_us = 1;
   worker->tags = copse_siphash_choose();
@@ -59,6 +60,28 @@ set_up(struct copse_worker *worker, const struct copse_worker_config *config) {
   }
 }
 
+static int
+allocate(struct copse_worker *worker) {
+  const struct copse_api_limits *limits = &worker->table->limits;
+
+  worker->copies = calloc(limits->fan_out + 1UL, sizeof(*worker->copies));
+  if (worker->copies == NULL)
+    return -ENOMEM;
+  if (!worker->shared)
+    return 0;
+  worker->hop_portions = calloc((size_t)limits->links + limits->members + 1, sizeof(*worker->hop_portions));
+  worker->tree_portions = calloc(limits->trees + 1UL, sizeof(*worker->tree_portions));
+  return worker->hop_portions != NULL && worker->tree_portions != NULL ? 0 : -ENOMEM;
+}
+
+static void
+release(struct copse_worker *worker) {
+  free(worker->tree_portions);
+  free(worker->hop_portions);
+  free(worker->copies);
+  free(worker);
+}
+
 struct copse_worker *
 copse_worker_create(const struct copse_worker_config *config) {
   struct copse_worker *worker;
@@ -71,10 +94,8 @@ copse_worker_create(const struct copse_worker_config *config) {
     return NULL;
   memset(worker, 0, sizeof(*worker));
   set_up(worker, config);
-  worker->copies = calloc(worker->table->limits.fan_out + 1UL, sizeof(*worker->copies));
-  if (worker->copies == NULL || rte_rcu_qsbr_thread_register(worker->table->rcu, config->worker) != 0) {
-    free(worker->copies);
-    free(worker);
+  if (allocate(worker) != 0 || rte_rcu_qsbr_thread_register(worker->table->rcu, config->worker) != 0) {
+    release(worker);
     errno = ENOMEM;
     return NULL;
   }
@@ -84,8 +105,7 @@ copse_worker_create(const struct copse_worker_config *config) {
 void
 copse_worker_destroy(struct copse_worker *worker) {
   rte_rcu_qsbr_thread_unregister(worker->table->rcu, worker->config.worker);
-  free(worker->copies);
-  free(worker);
+  release(worker);
 }
 
 static unsigned

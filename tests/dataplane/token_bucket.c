@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bound of the token bucket as a property: over any interval of at least one second, never above the rate. */
-#include "meter/token_bucket.h"
+#include "meter/portion.h"
 
 #include <copse/api.h>
 #include <criterion/criterion.h>
@@ -13,6 +13,7 @@
 #define TSC_HZ 2600000000ULL
 #define LONGEST_PACKET 9000
 #define BURST_US 900
+#define WORKERS_MAX 5
 
 /* xorshift64*: the same sequence on every machine. */
 static uint64_t
@@ -61,13 +62,30 @@ granularity(uint64_t bits_per_second) {
 
 enum pattern { STEADY, OVERLOAD, ON_OFF, SATURATED };
 
+/* A bucket of one worker, or of several that hold portions of it. */
+struct taker {
+  uint64_t bucket;
+  struct copse_portions portions[WORKERS_MAX];
+  unsigned workers;
+};
+
+static bool
+take(struct taker *taker, const struct copse_rate *rate, uint64_t now, uint32_t bytes, uint64_t random,
+     enum copse_share share) {
+  if (taker->workers == 1)
+    return copse_bucket_take(&taker->bucket, rate, now, bytes, 1, share, false);
+  return copse_portion_take(&taker->portions[random % taker->workers].held[share], copse_portion_shift(taker->workers),
+                            &taker->bucket, rate, now, bytes, 1, share);
+}
+
 /* Runs one rate under one arrival pattern for `seconds` of simulated time; returns bytes passed by the window. */
 static struct window
-run(uint64_t bits_per_second, enum pattern pattern, double seconds, uint64_t start, uint64_t seed) {
+run(uint64_t bits_per_second, enum pattern pattern, double seconds, uint64_t start, uint64_t seed, unsigned workers) {
   const double rate = (double)bits_per_second / 8;
   struct window window = {.rate = rate, .room = 1 << 22, .lowest = INFINITY, .excess = -INFINITY};
   struct copse_rate config;
-  uint64_t bucket = 0, random = seed | 1, now = start;
+  struct taker taker = {.workers = workers};
+  uint64_t random = seed | 1, now = start;
   double elapsed = 0;
 
   window.time = calloc(window.room, sizeof(double));
@@ -80,11 +98,12 @@ run(uint64_t bits_per_second, enum pattern pattern, double seconds, uint64_t sta
     if (pattern == ON_OFF && random_next(&random) % 64 == 0)
       load = 0.01;
     gap = bytes / (rate * load) * (double)(random_next(&random) % 2000) / 1000;
-    if (pattern == SATURATED) /* a packet waits whenever the bucket would take one */
-      gap = fmin(gap, BURST_US / 1e6);
+    if (pattern == SATURATED) /* a packet waits whenever the bucket would take one; one in portions is shallower */
+      gap = fmin(gap, BURST_US / 1e6 * 7 / 8);
     now += (uint64_t)(gap * TSC_HZ);
     elapsed = (double)(now - start) / TSC_HZ;
-    if (copse_bucket_take(&bucket, &config, now, bytes, 1, COPSE_WHOLE, false))
+    const enum copse_share share = pattern == OVERLOAD && random_next(&random) % 3 == 0 ? COPSE_HALF : COPSE_WHOLE;
+    if (take(&taker, &config, now, bytes, random_next(&random), share))
       window_add(&window, elapsed, bytes);
   }
   free(window.time);
@@ -102,25 +121,68 @@ static const uint64_t bandwidths[] = {64000,       250000,       1000000,    200
                                       20000000,    100000000,    1000000000, 1901000000, 10000000000,
                                       40000000000, 100000000000, 99999999977};
 
+/* Rates of very many packets are tested with one. */
+static unsigned
+most_workers(uint64_t bits_per_second) {
+  return bits_per_second > 2000000000 ? 1 : WORKERS_MAX;
+}
+
 Test(token_bucket, never_above_the_rate_in_any_second) {
   for (size_t i = 0; i < sizeof(bandwidths) / sizeof(*bandwidths); i++)
-    for (enum pattern pattern = STEADY; pattern <= SATURATED; pattern++) {
-      const struct window window = run(bandwidths[i], pattern, simulated(bandwidths[i]), 1000, 7 + i);
-      cr_assert(le(dbl, window.excess, granularity(bandwidths[i]) * longest_of(bandwidths[i])),
-                "rate %lu pattern %d: %.0f bytes above", bandwidths[i], pattern, window.excess);
-    }
+    for (enum pattern pattern = STEADY; pattern <= SATURATED; pattern++)
+      for (unsigned workers = 1; workers <= most_workers(bandwidths[i]); workers += 2) {
+        const struct window window = run(bandwidths[i], pattern, simulated(bandwidths[i]), 1000, 7 + i, workers);
+        cr_assert(le(dbl, window.excess, granularity(bandwidths[i]) * longest_of(bandwidths[i])),
+                  "rate %lu pattern %d, %u workers: %.0f bytes above", bandwidths[i], pattern, workers, window.excess);
+      }
+}
+
+static void
+stays_within(uint64_t bandwidth, unsigned workers, uint64_t seed) {
+  const double seconds = simulated(bandwidth), bound = (double)bandwidth / 8 * seconds;
+  const struct window window = run(bandwidth, SATURATED, seconds, UINT64_MAX - TSC_HZ, seed, workers);
+
+  cr_assert(ge(dbl, window.passed, bound * 0.999 - 2.5 * LONGEST_PACKET), "rate %lu, %u workers: %f", bandwidth,
+            workers, window.passed / bound);
+  cr_assert(le(dbl, window.passed, bound + granularity(bandwidth) * longest_of(bandwidth)), "rate %lu, %u workers: %f",
+            bandwidth, workers, window.passed / bound);
 }
 
 Test(token_bucket, within_a_thousandth_below_when_packets_always_wait) {
-  for (size_t i = 0; i < sizeof(bandwidths) / sizeof(*bandwidths); i++) {
-    const double seconds = simulated(bandwidths[i]);
-    const struct window window = run(bandwidths[i], SATURATED, seconds, UINT64_MAX - TSC_HZ, 99 + i);
-    const double bound = (double)bandwidths[i] / 8 * seconds;
-    cr_assert(ge(dbl, window.passed, bound * 0.999 - 2.5 * LONGEST_PACKET), "rate %lu: %f", bandwidths[i],
-              window.passed / bound);
-    cr_assert(le(dbl, window.passed, bound + granularity(bandwidths[i]) * longest_of(bandwidths[i])), "rate %lu: %f",
-              bandwidths[i], window.passed / bound);
+  for (size_t i = 0; i < sizeof(bandwidths) / sizeof(*bandwidths); i++)
+    for (unsigned workers = 1; workers <= most_workers(bandwidths[i]); workers += 2)
+      stays_within(bandwidths[i], workers, 99 + i);
+}
+
+Test(portion, the_shared_word_moves_once_per_portion) {
+  const unsigned shift = copse_portion_shift(2);
+  struct copse_rate rate;
+  uint64_t bucket = 0, before = 0, held[2] = {0}, now = 1, moves = 0;
+
+  cr_assert(eq(int, copse_rate_set(&rate, 10000000000, 4000, TSC_HZ), 0)); /* portions of 156 kB */
+  for (int i = 0; i < 100000; i++, now += TSC_HZ / 1000000) {              /* 1000 bytes a microsecond: 8 Gbit/s */
+    cr_assert(eq(u32, copse_portion_take(&held[i % 2], shift, &bucket, &rate, now, 1000, 1, COPSE_WHOLE), 1));
+    moves += bucket != before;
+    before = bucket;
   }
+  cr_assert(ge(u64, moves, 100000 * 1000 / 157000));
+  cr_assert(le(u64, moves, 100000 * 1000 / 155000 + 2));
+}
+
+Test(portion, a_lower_rate_cuts_what_is_held) {
+  const unsigned shift = copse_portion_shift(2);
+  struct copse_rate deep, shallow;
+  uint64_t bucket = 0, held = 0, passed = 0;
+
+  cr_assert(eq(int, copse_rate_set(&deep, 100000000, 100000, TSC_HZ), 0));
+  cr_assert(eq(int, copse_rate_set(&shallow, 100000000, 10000, TSC_HZ), 0)); /* 125 000 bytes */
+  cr_assert(eq(u32, copse_portion_take(&held, shift, &bucket, &deep, 1, 100, 1, COPSE_WHOLE), 1));
+  cr_assert(gt(u64, held, shallow.depth >> shift));
+  bucket = 0;
+  while (copse_portion_take(&held, shift, &bucket, &shallow, 1, 100, 1, COPSE_WHOLE) > 0)
+    passed += 100;
+  cr_assert(le(u64, passed, 125000 + 200));
+  cr_assert(ge(u64, passed, 125000 * 7 / 8));
 }
 
 /* A bucket in which a packet has no room would wait idle for the next one to come: at 64 kb/s and 1.3 times the rate
@@ -216,7 +278,7 @@ Test(meter, colours_share_out_an_overload) {
   cr_assert(eq(int, copse_rate_set(&rates.committed, 10000000, BURST_US, TSC_HZ), 0));
   cr_assert(eq(int, copse_rate_set(&rates.peak, 15000000, BURST_US, TSC_HZ), 0));
   for (int i = 0; i < 100000; i++, now += TSC_HZ / 10000) { /* 10 s of 10 000 packets/s: 80 Mbit/s */
-    const struct copse_colours colours = copse_meter_colour(&meter, &rates, now, 1000, 1, false);
+    const struct copse_colours colours = copse_meter_colour(&meter, &rates, now, 1000, 1);
     green += 1000 * colours.green;
     yellow += 1000 * colours.yellow;
   }
@@ -229,14 +291,14 @@ Test(meter, unmetered_is_green_and_nothing_committed_is_yellow) {
   struct copse_meter_rates rates = {0};
   struct copse_meter meter = {0};
 
-  struct copse_colours colours = copse_meter_colour(&meter, &rates, 1, 1400, 3, true);
+  struct copse_colours colours = copse_meter_colour(&meter, &rates, 1, 1400, 3);
   cr_assert(eq(u32, colours.green, 3));
   cr_assert(eq(u32, colours.yellow, 0));
   cr_assert(eq(int, copse_rate_set(&rates.peak, 1000000, 100, TSC_HZ), 0));
-  colours = copse_meter_colour(&meter, &rates, 1, 1400, 3, true);
+  colours = copse_meter_colour(&meter, &rates, 1, 1400, 3);
   cr_assert(eq(u32, colours.green, 0));
   cr_assert(eq(u32, colours.yellow, 2), "beside what is in the bucket a packet always fits");
-  colours = copse_meter_colour(&meter, &rates, 1, 1400, 1, true);
+  colours = copse_meter_colour(&meter, &rates, 1, 1400, 1);
   cr_assert(eq(u32, colours.green + colours.yellow, 0));
 }
 
@@ -252,11 +314,11 @@ Test(meter, a_run_is_as_its_packets) {
     const uint32_t count = 1 + i * 7 % 32, bytes = 60 + i * 131 % 1400;
     struct copse_colours sum = {0};
     for (uint32_t packet = 0; packet < count; packet++) {
-      const struct copse_colours here = copse_meter_colour(&one, &rates, now, bytes, 1, false);
+      const struct copse_colours here = copse_meter_colour(&one, &rates, now, bytes, 1);
       sum.green += here.green;
       sum.yellow += here.yellow;
     }
-    const struct copse_colours all = copse_meter_colour(&run, &rates, now, bytes, count, i % 2);
+    const struct copse_colours all = copse_meter_colour(&run, &rates, now, bytes, count);
     cr_assert(eq(u32, all.green, sum.green));
     cr_assert(eq(u32, all.yellow, sum.yellow));
     cr_assert(eq(u64, run.committed, one.committed));
@@ -272,7 +334,7 @@ Test(meter, a_run_is_as_its_packets) {
 }
 
 struct contender {
-  uint64_t *bucket, *clock;
+  uint64_t *bucket, *clock, held; /* held: the worker's own */
   const struct copse_rate *rate;
   uint64_t passed;
 };
@@ -283,7 +345,10 @@ contend(void *argument) {
 
   for (int i = 0; i < 300000; i++) {
     const uint64_t now = __atomic_add_fetch(self->clock, TSC_HZ / 100000, __ATOMIC_RELAXED);
-    self->passed += copse_bucket_take(self->bucket, self->rate, now, 1000, 1, COPSE_WHOLE, true) ? 1000 : 0;
+    self->passed +=
+      copse_portion_take(&self->held, copse_portion_shift(2), self->bucket, self->rate, now, 1000, 1, COPSE_WHOLE)
+        ? 1000
+        : 0;
   }
   return NULL;
 }
@@ -296,7 +361,7 @@ Test(token_bucket, two_workers_together_obey_the_rate) {
 
   cr_assert(eq(int, copse_rate_set(&rate, 100000000, BURST_US, TSC_HZ), 0)); /* offered: 800 Mbit/s, for 6 s */
   for (int i = 0; i < 2; i++) {
-    contender[i] = (struct contender){&bucket, &clock, &rate, 0};
+    contender[i] = (struct contender){.bucket = &bucket, .clock = &clock, .rate = &rate};
     cr_assert(eq(int, pthread_create(&thread[i], NULL, contend, &contender[i]), 0));
   }
   for (int i = 0; i < 2; i++)

@@ -143,7 +143,7 @@ replicate(struct sim_session *session, uint32_t pop, const struct sim_packet *pa
 
 static bool
 is_within_rates(struct sim_tree *tree, uint32_t bytes, uint64_t now) {
-  const struct copse_colours colours = copse_meter_colour(&tree->meter, &tree->rates, now, bytes, 1, false);
+  const struct copse_colours colours = copse_meter_colour(&tree->meter, &tree->rates, now, bytes, 1);
 
   return colours.green + colours.yellow > 0;
 }
