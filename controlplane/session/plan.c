@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan.h"
+#include "trees/topology.h"
 #include <copse/log.h>
 #include <errno.h>
 #include <math.h>
@@ -73,19 +74,9 @@ copse_area_credit(const struct copse_model *model, const struct copse_session *s
   return credit < COPSE_CREDIT_MIN_BYTES ? 0 : credit;
 }
 
-/* Place of the name in by_name, or where it would be. */
 static uint32_t
 name_place(const struct inputs *inputs, const char *name) {
-  uint32_t low = 0, high = inputs->name_count;
-
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (strcmp(inputs->names[inputs->by_name[middle]], name) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return copse_name_place(inputs->names, inputs->by_name, inputs->name_count, name);
 }
 
 /* UINT32_MAX: unknown. */

@@ -6,19 +6,23 @@
 
 #define RATE_MAX 1e18 /* bit/s; a plan's sums stay within what JSON's integers carry */
 
-/* Place of the name in by_name, or where it would be. */
-static uint32_t
-name_place(const struct copse_topology *topology, const char *name) {
-  uint32_t low = 0, high = topology->pop_count;
+uint32_t
+copse_name_place(const char *const *names, const uint32_t *by_name, uint32_t count, const char *name) {
+  uint32_t low = 0, high = count;
 
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (strcmp(topology->names[topology->by_name[middle]], name) < 0)
+    if (strcmp(names[by_name[middle]], name) < 0)
       low = middle + 1;
     else
       high = middle;
   }
   return low;
+}
+
+static uint32_t
+name_place(const struct copse_topology *topology, const char *name) {
+  return copse_name_place((const char *const *)topology->names, topology->by_name, topology->pop_count, name);
 }
 
 bool

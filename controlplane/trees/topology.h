@@ -21,6 +21,9 @@ struct copse_topology {
 int copse_topology_read(struct copse_reader *reader, const config_setting_t *group, struct copse_topology *topology);
 void copse_topology_free(struct copse_topology *topology);
 
+/* Place in `by_name`, which has `count` indices of `names` in the order of the names, of the first name that is not
+ * before this one: where it is, or would be. */
+uint32_t copse_name_place(const char *const *names, const uint32_t *by_name, uint32_t count, const char *name);
 /* Number of the PoP with this name; false if there is none. */
 bool copse_topology_find(const struct copse_topology *topology, const char *name, uint32_t *pop);
 /* What BuildTrees takes; it points into the topology. */
