@@ -122,17 +122,21 @@ find_culprit(void *context, uint16_t kind, const void *record, size_t length) {
   return 0;
 }
 
-/* So that one bad object does not hold up all others, it is left out of batches for a while. */
+/* So that one bad object does not hold up all others, it is left out of batches for a while. Where that cannot be done
+ * the batch would be refused again: batches wait instead. */
 static void
 remember_refusal(struct copse_nodes *nodes, const struct copse_api_result *result) {
   struct culprit culprit = {.operation = result->operation};
   struct copse_refused *refused = &nodes->refused[nodes->next_refused];
+  uint64_t now_ms = copse_control_now();
 
   copse_operations_each(&nodes->operations, find_culprit, &culprit);
-  if (culprit.id[0] == '\0')
+  if (culprit.id[0] == '\0' || now_ms < refused->until_ms) {
+    nodes->resume_ms = now_ms + REFUSED_MS;
     return;
+  }
   memcpy(refused->id, culprit.id, sizeof(refused->id));
-  refused->until_ms = copse_control_now() + REFUSED_MS;
+  refused->until_ms = now_ms + REFUSED_MS;
   nodes->next_refused = (nodes->next_refused + 1) % COPSE_REFUSED_MAX;
 }
 
@@ -268,6 +272,8 @@ copse_nodes_walk(struct copse_control *control, uint64_t now_ms) {
     copse_labels_walk(control);
     copse_credit_walk(control, now_ms);
   }
+  if (now_ms < nodes->resume_ms)
+    return;
   copse_operations_clear(&nodes->operations);
   copse_desire_walk(control, now_ms);
   copse_measure_targets(control, now_ms);

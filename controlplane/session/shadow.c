@@ -223,11 +223,23 @@ apply_interest(struct copse_shadow *shadow, const struct copse_api_interest *int
   return 0;
 }
 
+/* As in the dataplane, members that send on a tree that goes have none to send on. */
+static void
+release_senders(const struct copse_shadow *shadow, uint32_t slot) {
+  for (size_t i = 0; i < shadow->members.count; i++) {
+    struct copse_shadow_member *member = shadow->members.items[i];
+
+    if (member->set.send_tree == slot)
+      member->set.send_tree = COPSE_SLOT_NONE;
+  }
+}
+
 static int
 apply_remove(struct copse_shadow *shadow, uint16_t kind, uint32_t slot) {
   if (kind == COPSE_API_TREE_REMOVE && slot < shadow->limits.trees && shadow->tree_at[slot] != NULL) {
     struct copse_shadow_tree *tree = shadow->tree_at[slot];
 
+    release_senders(shadow, slot);
     copse_set_remove(&shadow->trees, tree->id);
     copse_slots_release(&shadow->tree_slots, slot);
     copse_shadow_label_release(shadow, tree->set.label);

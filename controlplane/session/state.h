@@ -44,6 +44,7 @@ struct copse_nodes {
   bool broken;                        /* an operation could not be applied to the shadow: read it again */
   struct copse_refused refused[COPSE_REFUSED_MAX];
   size_t next_refused;
+  uint64_t resume_ms; /* no batch before: the last one was refused, and nobody knows for whom */
 };
 
 /* Our dataplane's counters as they were told last, see stats.c. */

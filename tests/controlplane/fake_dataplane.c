@@ -159,7 +159,7 @@ fake_tree_carry(struct fake_dataplane *fake, uint64_t id, uint64_t bytes) {
 
 static int
 refuse(struct fake_dataplane *fake, int status, const char *why) {
-  snprintf(fake->refused, sizeof(fake->refused), "%s", why);
+  snprintf(fake->why, sizeof(fake->why), "%s", why);
   return status;
 }
 
@@ -240,18 +240,24 @@ used(const struct fake_dataplane *fake, uint32_t kind, uint32_t slot) {
     for (uint32_t j = 0; fake->trees[i].set.id != 0 && j < fake->trees[i].set.hops; j++)
       if (fake->trees[i].hops[j].kind == kind && fake->trees[i].hops[j].slot == slot)
         return true;
-  for (size_t i = 0; i < FAKE_MEMBERS && kind == 0; i++)
-    if (fake->members[i].id != 0 && fake->members[i].send_tree == slot)
-      return true;
   return false;
+}
+
+/* Who sends on a tree that goes has none to send on. */
+static void
+release_senders(struct fake_dataplane *fake, uint32_t slot) {
+  for (size_t i = 0; i < FAKE_MEMBERS; i++)
+    if (fake->members[i].send_tree == slot)
+      fake->members[i].send_tree = COPSE_SLOT_NONE;
 }
 
 static int
 remove_slot(struct fake_dataplane *fake, uint16_t kind, uint32_t slot) {
   fake->removed++;
   if (kind == COPSE_API_TREE_REMOVE) {
-    if (slot >= FAKE_TREES || fake->trees[slot].set.id == 0 || used(fake, 0, slot))
-      return refuse(fake, -EBUSY, "tree: none, or a member sends on it");
+    if (slot >= FAKE_TREES || fake->trees[slot].set.id == 0)
+      return refuse(fake, -ENOENT, "tree: none");
+    release_senders(fake, slot);
     fake->trees[slot].set.id = 0;
     fake_tree_state(fake, slot)->id = 0;
   } else if (kind == COPSE_API_MEMBER_REMOVE) {
@@ -350,17 +356,16 @@ batch(struct fake_dataplane *fake, const void *body, size_t bytes, struct copse_
 
   *saved = *fake;
   result->status = fake->refuse;
-  fake->refuse = 0;
   if (result->status == 0 && header->expected_generation != COPSE_API_ANY_GENERATION &&
       header->expected_generation != fake->generation)
     result->status = -ESTALE;
   if (result->status == 0)
     result->status = copse_operations_read(body, bytes, apply, fake);
   if (result->status < 0) {
-    memcpy(saved->refused, fake->refused, sizeof(saved->refused));
-    saved->refuse = 0;
+    memcpy(saved->why, fake->why, sizeof(saved->why));
     *fake = *saved;
-    snprintf(result->text, sizeof(result->text), "%.100s", fake->refused);
+    fake->refused++;
+    snprintf(result->text, sizeof(result->text), "%.100s", fake->why);
   } else {
     fake->generation++;
     fake->batches++;

@@ -37,8 +37,9 @@ struct fake_dataplane {
   bool target_set[FAKE_LINKS];
   unsigned batches, operations; /* applied */
   unsigned removed;             /* trees, members, links */
-  int refuse;                   /* status of the next batch, then 0 */
-  char refused[128];            /* why the last batch was refused */
+  int refuse;                   /* status of every batch while it is not 0 */
+  unsigned refused;             /* batches */
+  char why[128];                /* the last of them was */
 };
 
 /* Listens at `path`. */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A control plane and its dataplane's table: what goes together, and batches that are refused. */
+#include "three.h"
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <time.h>
+
+TestSuite(nodes, .fini = three_stop, .timeout = 60);
+
+static uint64_t
+now_ms(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Runs the loop turn by turn, so that nothing happens between what is waited for and what comes next. */
+static void
+run_until(bool (*holds)(void)) {
+  for (uint64_t end = now_ms() + 20000; !holds() && now_ms() < end;)
+    event_base_loop(cluster.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  cr_assert(holds());
+}
+
+static struct copse_api_member *
+sender(void) {
+  return fake_member_find(cluster.pops[0].dataplane, strtoull(seed, NULL, 16));
+}
+
+static uint64_t rooted; /* id of N1's tree */
+
+static struct fake_tree *
+rooted_tree(void) {
+  return fake_tree_find(cluster.pops[0].dataplane, rooted);
+}
+
+static bool
+tree_may_carry(void) {
+  return rooted_tree()->allowance_bytes > 0 && sender()->send_tree == rooted_tree()->set.slot;
+}
+
+static bool
+tree_is_being_let_go(void) {
+  return rooted_tree()->allowance_bytes == 0;
+}
+
+static bool
+tree_is_gone(void) {
+  return rooted_tree() == NULL;
+}
+
+/* Its member leaves between the batch that takes a tree's allowance and the one that removes the tree. */
+Test(nodes, a_tree_goes_together_with_who_sends_on_it) {
+  struct copse_caller alice = {.role = COPSE_ROLE_ACCOUNT, .account = "alice"};
+  struct copse_answer answer = {0};
+  char text[512];
+
+  three_start("", 10 * GB);
+  rooted = strtoull(copse_session_rooted(cluster_session(&cluster, S), "N1")->id, NULL, 16);
+  run_until(tree_may_carry);
+  cluster_session_text(text, sizeof(text), 1000, "finished");
+  cluster_put(&cluster, "/sessions/" S, text);
+  run_until(tree_is_being_let_go);
+  copse_member_leave(cluster.pops[0].control, &alice, S, seed, &answer);
+  cr_assert_eq(answer.status, 204);
+  run_until(tree_is_gone);
+  cr_expect_null(sender(), "in one batch");
+  cr_expect(cluster_until(&cluster, three_are_over, S, 20000));
+}
+
+static bool
+three_are_refused(void) {
+  return cluster.pops[0].dataplane->refused >= 3;
+}
+
+static bool
+link_is_wider(void) {
+  return fake_link_find(cluster.pops[0].dataplane, "N2")->budget_bps == 200000000;
+}
+
+/* Nobody is to blame for a link's operation: it is tried again, but not all the time. */
+Test(nodes, a_batch_that_is_refused_is_tried_again_in_peace) {
+  uint64_t begin;
+
+  three_start("", 10 * GB);
+  cluster.pops[0].dataplane->refuse = -ENOMEM;
+  begin = now_ms();
+  cluster_put(&cluster, "/links/N1/N2", "{\"bandwidth_bps\":200000000,\"delay_ms\":0,\"by\":\"N1\"}");
+  run_until(three_are_refused);
+  cr_expect_geq(now_ms() - begin, 2000);
+  cluster.pops[0].dataplane->refuse = 0;
+  run_until(link_is_wider);
+}
