@@ -114,6 +114,7 @@ probe(struct etcd_store *store, uint64_t now_ms) {
 
   store->probed_ms = now_ms;
   store->probe_ms = now_ms + PROBE_MS;
+  etcd_watches_mark(store);
   if (request != NULL)
     etcd_transfer_start(store, &store->probe, "/v3/kv/range", request, 0);
   json_decref(request);

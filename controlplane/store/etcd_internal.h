@@ -40,6 +40,7 @@ struct etcd_watch {
   char *prefix;
   size_t taken;     /* bytes of the answer */
   uint64_t awaited; /* revision the next poll should have */
+  uint64_t marked;  /* revision it had when the probe was sent */
 };
 
 struct etcd_store {
@@ -101,7 +102,9 @@ void etcd_log_out(struct etcd_store *store);
 void etcd_await(struct etcd_store *store, const char *key, uint64_t revision);
 void etcd_watches_stop(struct etcd_store *store);
 void etcd_watches_free(struct etcd_store *store);
-/* The store's revision as a quorum knows it: a watch that is beyond it saw another store's. */
+/* A probe is sent: its answer will know at least what watches have seen by now. */
+void etcd_watches_mark(struct etcd_store *store);
+/* The probe's answer, the store's revision as a quorum knows it: a watch that was beyond it saw another store's. */
 void etcd_watches_check(struct etcd_store *store, uint64_t revision);
 int etcd_watch(struct copse_store *base, const char *prefix, uint64_t after, copse_watch_callback *callback,
                void *context);

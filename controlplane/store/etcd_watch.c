@@ -27,9 +27,15 @@ etcd_watches_stop(struct etcd_store *store) {
 }
 
 void
+etcd_watches_mark(struct etcd_store *store) {
+  for (size_t i = 0; i < store->watch_count; i++)
+    store->watches[i]->marked = store->watches[i]->events.revision;
+}
+
+void
 etcd_watches_check(struct etcd_store *store, uint64_t revision) {
   for (size_t i = 0; i < store->watch_count; i++)
-    if (store->watches[i]->events.revision > revision)
+    if (store->watches[i]->marked > revision)
       etcd_events_skip(&store->watches[i]->events, revision);
 }
 

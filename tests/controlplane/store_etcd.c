@@ -452,6 +452,36 @@ Test(store_etcd, events_twice_late_and_disordered) {
   cr_expect_not(seen.disordered);
 }
 
+/* Asks etcd for its revision and has the answer, but does not look at it yet. */
+static void
+probe(struct etcd_store *store) {
+  store->probe_ms = 0;
+  etcd_look(store, now());
+  for (uint64_t begin = now(); store->probe.running && now() - begin < 15000;)
+    etcd_turn(store, 10);
+  cr_assert(store->probe.started && !store->probe.running);
+}
+
+/* What a watch brings while a probe is under way is newer than the probe's answer, and no sign of another store. */
+Test(store_etcd, a_watch_may_be_ahead_of_a_probe) {
+  struct etcd_store *store;
+  struct seen seen = {0};
+
+  etcd_cluster_start(etcd, 1, NULL);
+  etcd->config.prefix = (char *)"";
+  store = etcd_of(etcd_cluster_open(etcd));
+  cr_assert_eq(copse_store_watch(&store->store, "/", 0, see, &seen), 0);
+  poll_until(&store->store, false);
+  probe(store);
+  cr_expect_eq(tell(&store->watches[0]->events, "9"), 0);
+  cr_expect_eq(etcd_look(store, now()), 0);
+  cr_expect_str_eq(seen.text, "/k=v ");
+  probe(store); /* whose answer does not know what the watch had brought before */
+  cr_expect_eq(etcd_look(store, now()), 0);
+  cr_expect_str_eq(seen.text, "/k=v ? ");
+  copse_store_close(&store->store);
+}
+
 Test(store_etcd, what_is_no_answer_is_refused) {
   static const char *const lines[] = {
     "",
