@@ -5,10 +5,11 @@
 
 #include <rte_ip.h>
 
-/* A next hop as it is asked: packets drop out of `copy->packets` until only those that get a copy are left. */
+/* A next hop as it is asked. */
 struct candidate {
   const struct copse_run *run;
   uint32_t count; /* of the run; a constant where it is 1 */
+  uint32_t links; /* that the table has */
   const struct copse_hop *hop;
   bool is_link;
   struct copse_copy *copy;
@@ -20,7 +21,6 @@ leave_out(struct copse_worker *worker, const struct candidate candidate, uint32_
           enum copse_copy_drop reason) {
   const struct copse_packet *first = candidate.run->packets;
 
-  candidate.copy->packets &= ~packets;
   if (reason == COPSE_DROP_NOT_WANTED) /* suppressed, not lost */
     copse_drop_copies(worker, first->tree, reason, (uint32_t)__builtin_popcount(packets));
   else
@@ -41,20 +41,20 @@ unwanted(const struct copse_run *run, const struct copse_interest *interest) {
 static __rte_always_inline enum copse_copy_drop
 describe(const struct copse_worker *worker, const struct candidate *candidate,
          const struct copse_destination *destination, uint64_t now) {
-  const struct copse_forwarding *table = worker->table;
   const struct copse_packet *first = candidate->run->packets;
-  const uint32_t index = candidate->hop->destination, member = index - table->limits.links;
+  const uint32_t index = candidate->hop->destination, member = index - candidate->links;
   struct copse_copy *copy = candidate->copy;
 
   if (!candidate->is_link && member == first->member)
     return COPSE_DROP_OWN_PACKET;
-  if (!candidate->is_link && now >= __atomic_load_n(&table->member_states[member].permission_until, __ATOMIC_RELAXED))
+  if (!candidate->is_link &&
+      now >= __atomic_load_n(&worker->table->member_states[member].permission_until, __ATOMIC_RELAXED))
     return COPSE_DROP_UNPROVEN;
-  if (unlikely(destination == NULL || destination->port == COPSE_PORT_NONE))
+  if (unlikely(destination == NULL))
     return COPSE_DROP_NO_NEIGHBOUR;
+  if (unlikely(first->payload_bytes >= destination->room))
+    return destination->port == COPSE_PORT_NONE ? COPSE_DROP_NO_NEIGHBOUR : COPSE_DROP_TOO_BIG;
   const uint32_t frame_bytes = destination->header_bytes + COPSE_HEADER_BYTES + first->payload_bytes;
-  if (unlikely(frame_bytes - destination->l3_offset > destination->mtu))
-    return COPSE_DROP_TOO_BIG;
   struct copse_lane *lane = worker->lane_by_port[destination->port];
   if (unlikely(lane == NULL))
     return COPSE_DROP_TX_FULL;
@@ -80,50 +80,47 @@ first_of(uint32_t packets, uint32_t count) {
   return packets & ~rest;
 }
 
-/* Takes the copies' bytes from the hop's bucket. */
-static __rte_always_inline void
-charge(struct copse_worker *worker, const struct candidate *candidate, struct copse_egress *egress, uint64_t now) {
-  const struct copse_copy *copy = candidate->copy;
-  const struct copse_rate *rate = &copy->destination->rate;
-  const uint32_t wanted = candidate->count == 1 ? 1 : (uint32_t)__builtin_popcount(copy->packets);
+/* Takes the copies' bytes from the hop's bucket. Returns the packets that do not get a copy for want of them. */
+static __rte_always_inline uint32_t
+charge(struct copse_worker *worker, const struct candidate *candidate, uint32_t packets,
+       struct copse_destination_slot *slot, const struct copse_destination *destination, uint64_t now) {
+  const struct copse_rate *rate = &destination->rate;
+  const uint32_t wanted = candidate->count == 1 ? 1 : (uint32_t)__builtin_popcount(packets);
   /* On congestion of a link yellow goes first: the lower half of its bucket is green's. */
   const enum copse_share share = candidate->is_link && candidate->run->yellow ? COPSE_HALF : COPSE_WHOLE;
-  const uint32_t bytes = copy->frame_bytes - copy->destination->l3_offset;
+  const uint32_t bytes = candidate->copy->frame_bytes - destination->l3_offset;
   const uint32_t taken = worker->shared
-                           ? copse_portion_take(&worker->hop_portions[copy->index].held[share], worker->portion_shift,
-                                                &egress->bucket, rate, now, bytes, wanted, share)
-                           : copse_bucket_take(&egress->bucket, rate, now, bytes, wanted, share, false);
+                           ? copse_portion_take(&worker->hop_portions[candidate->hop->destination].held[share],
+                                                worker->portion_shift, &slot->bucket, rate, now, bytes, wanted, share)
+                           : copse_bucket_take(&slot->bucket, rate, now, bytes, wanted, share, false);
 
-  if (unlikely(taken < wanted))
-    leave_out(worker, *candidate, copy->packets & ~first_of(copy->packets, taken),
-              candidate->is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE);
+  return likely(taken == wanted) ? 0 : packets & ~first_of(packets, taken);
 }
 
-/* Returns whether any packet gets a copy; then the copy is described. */
-static __rte_always_inline bool
+/* Returns which packets get a copy; if any, the copy is described. */
+static __rte_always_inline uint32_t
 choose(struct copse_worker *worker, const struct candidate *candidate, uint64_t now) {
-  const struct copse_forwarding *table = worker->table;
-  const uint32_t index = candidate->hop->destination;
-  struct copse_egress *egress = &table->egress[index];
-  struct copse_copy *copy = candidate->copy;
-
-  copy->packets = candidate->count == 1 ? 1 : copse_all(candidate->run);
+  struct copse_destination_slot *slot = &worker->table->destinations[candidate->hop->destination];
+  uint32_t packets = candidate->count == 1 ? 1 : copse_all(candidate->run), lost;
   /* Before interest and permission: who finds a new member's destination finds no old member's permission. */
-  const struct copse_destination *destination =
-    __atomic_load_n(&table->destinations[index].published, __ATOMIC_ACQUIRE);
+  const struct copse_destination *destination = __atomic_load_n(&slot->published, __ATOMIC_ACQUIRE);
   const struct copse_interest *interest =
-    candidate->is_link ? candidate->hop->interest : __atomic_load_n(&egress->interest, __ATOMIC_ACQUIRE);
+    candidate->is_link ? candidate->hop->interest : __atomic_load_n(&slot->interest, __ATOMIC_ACQUIRE);
+
   if (interest != NULL) {
-    leave_out(worker, *candidate, unwanted(candidate->run, interest), COPSE_DROP_NOT_WANTED);
-    if (copy->packets == 0)
-      return false;
+    lost = unwanted(candidate->run, interest);
+    leave_out(worker, *candidate, lost, COPSE_DROP_NOT_WANTED);
+    if ((packets &= ~lost) == 0)
+      return 0;
   }
   const enum copse_copy_drop drop = describe(worker, candidate, destination, now);
-  if (unlikely(drop != COPSE_COPY_DROP_COUNT))
-    leave_out(worker, *candidate, copy->packets, drop);
-  else
-    charge(worker, candidate, egress, now);
-  return copy->packets != 0;
+  if (unlikely(drop != COPSE_COPY_DROP_COUNT)) {
+    leave_out(worker, *candidate, packets, drop);
+    return 0;
+  }
+  if (unlikely((lost = charge(worker, candidate, packets, slot, destination, now)) != 0))
+    leave_out(worker, *candidate, lost, candidate->is_link ? COPSE_DROP_LINK_BUDGET : COPSE_DROP_MEMBER_RATE);
+  return packets & ~lost;
 }
 
 /* Adds hops [from, to), all links or all members. */
@@ -131,48 +128,49 @@ static __rte_always_inline void
 choose_kind(struct copse_worker *worker, const struct copse_run *run, uint32_t count, uint32_t from, uint32_t to,
             bool is_link, uint64_t now, struct copse_chosen *chosen) {
   const struct copse_hop *hops = run->packets->fan_out->hop;
-  struct copse_copy *copy = &worker->copies[chosen->copies];
-  uint32_t chains = 0;
-  bool ipv6 = false, partial = false;
+  struct candidate candidate = {.run = run, .count = count, .links = worker->table->limits.links, .is_link = is_link};
 
   for (uint32_t number = from; number < to; number++) {
-    const struct candidate candidate = {
-      .run = run, .count = count, .hop = &hops[number], .is_link = is_link, .copy = copy};
-    if (unlikely(!choose(worker, &candidate, now)))
+    struct copse_copy *copy = &worker->copies[chosen->copies];
+    candidate.hop = &hops[number];
+    candidate.copy = copy;
+    const uint32_t packets = choose(worker, &candidate, now);
+    if (unlikely(packets == 0))
       continue;
-    chains += copy->chain;
-    ipv6 |= copy->destination->ipv6;
-    partial |= count != 1 && copy->packets != copse_all(run);
-    copy++;
+    copy->packets = packets;
+    chosen->chains += copy->chain;
+    chosen->ipv6 |= copy->destination->ipv6;
+    chosen->several |= copy->lane != worker->copies->lane;
+    chosen->partial |= count != 1 && packets != copse_all(run);
+    chosen->copies++;
   }
-  chosen->copies = (uint32_t)(copy - worker->copies);
-  chosen->chains += chains;
-  chosen->ipv6 |= ipv6;
-  chosen->partial |= partial;
 }
 
-/* Adds hops [from, to). Where trees are many, most runs are of one packet: these are compiled apart. */
-static void
-choose_hops(struct copse_worker *worker, const struct copse_run *run, uint32_t from, uint32_t to, uint64_t now,
-            struct copse_chosen *chosen) {
-  const uint32_t links = run->packets->fan_out->links;
+/* Hops from `start` on, and then those before it. */
+static __rte_always_inline struct copse_chosen
+choose_all(struct copse_worker *worker, const struct copse_run *run, uint32_t count, uint32_t start, uint64_t now) {
+  const uint32_t hops = run->packets->fan_out->hops, links = run->packets->fan_out->links;
+  struct copse_chosen chosen = {0};
 
-  if (run->count == 1) {
-    choose_kind(worker, run, 1, from, RTE_MIN(to, links), true, now, chosen);
-    choose_kind(worker, run, 1, RTE_MAX(from, links), to, false, now, chosen);
-    return;
+  choose_kind(worker, run, count, start, links, true, now, &chosen);
+  choose_kind(worker, run, count, RTE_MAX(start, links), hops, false, now, &chosen);
+  if (unlikely(start > 0)) {
+    choose_kind(worker, run, count, 0, RTE_MIN(start, links), true, now, &chosen);
+    choose_kind(worker, run, count, links, start, false, now, &chosen);
   }
-  choose_kind(worker, run, run->count, from, RTE_MIN(to, links), true, now, chosen);
-  choose_kind(worker, run, run->count, RTE_MAX(from, links), to, false, now, chosen);
+  return chosen;
 }
 
+/* Where trees are many, most runs are of one packet: these are compiled apart, and again while no next hop has gone
+ * short. */
 void
 copse_choose(struct copse_worker *worker, const struct copse_run *run, uint64_t now, struct copse_chosen *chosen) {
-  const uint32_t hops = run->packets->fan_out->hops;
-  const uint32_t start = (uint32_t)((uint64_t)worker->rotation * hops >> 32);
+  const uint32_t start = (uint32_t)((uint64_t)worker->rotation * run->packets->fan_out->hops >> 32);
 
-  *chosen = (struct copse_chosen){0};
-  choose_hops(worker, run, start, hops, now, chosen);
-  if (unlikely(start > 0))
-    choose_hops(worker, run, 0, start, now, chosen);
+  if (run->count > 1)
+    *chosen = choose_all(worker, run, run->count, start, now);
+  else if (start == 0)
+    *chosen = choose_all(worker, run, 1, 0, now);
+  else
+    *chosen = choose_all(worker, run, 1, start, now);
 }

@@ -22,7 +22,7 @@ struct fields {
   uint32_t ipv4_extra; /* what they add to the sum of a destination's header */
 };
 
-static void
+static __rte_always_inline void
 fill_fields(struct fields *fields, const struct copse_run *run) {
   const uint16_t udp_bytes = (uint16_t)(sizeof(struct rte_udp_hdr) + COPSE_HEADER_BYTES + run->packets->payload_bytes);
   const uint16_t ipv4_bytes = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_ipv4_hdr) + udp_bytes));
@@ -166,8 +166,9 @@ can_rewrite(const struct copse_packet *packet, const struct copse_copy *copy) {
          rte_pktmbuf_headroom(mbuf) + packet->payload_offset >= copy->destination->header_bytes + COPSE_HEADER_BYTES;
 }
 
-static void
-rewrite(const struct copse_copy *copy, const struct fields *fields, const struct copse_packet *packet) {
+static __rte_always_inline void
+rewrite(const struct copse_copy *copy, const struct fields *fields, uint16_t checksum,
+        const struct copse_packet *packet) {
   struct rte_mbuf *frame = packet->mbuf;
   const uint32_t headers = copy->frame_bytes - packet->payload_bytes;
 
@@ -177,7 +178,7 @@ rewrite(const struct copse_copy *copy, const struct fields *fields, const struct
   frame->ol_flags = 0;
   uint8_t *at = rte_pktmbuf_mtod(frame, uint8_t *);
   const struct copse_header header = *packet->out[copy->to_member];
-  write_addresses(at, copy, fields, ipv4_checksum(copy, fields), packet);
+  write_addresses(at, copy, fields, checksum, packet);
   at += copy->destination->header_bytes;
   memcpy(at, &header, sizeof(header));
   ((struct copse_header *)at)->label = copy->label;
@@ -234,9 +235,10 @@ fill_frames(struct rte_mbuf **frames, uint32_t count, const struct copse_run *ru
 }
 
 /* Makes copies for the first of `count` next hops, and those after it of the same lane and technique, where the lane
- * keeps them and as far as it has room; `one`: the run is of one packet. Returns how many next hops are done with. */
+ * keeps them and as far as it has room; `one`: the run is of one packet, `uniform`: they are all of one lane and
+ * technique. Returns how many next hops are done with. */
 static __rte_always_inline uint32_t
-send_copies(struct copse_worker *worker, const struct copse_run *run, bool one, struct copse_copy *copies,
+send_copies(struct copse_worker *worker, const struct copse_run *run, bool one, bool uniform, struct copse_copy *copies,
             uint32_t count, const struct fields *fields) {
   struct copse_lane *lane = copies->lane;
   const bool chain = copies->chain;
@@ -245,6 +247,8 @@ send_copies(struct copse_worker *worker, const struct copse_run *run, bool one, 
   if (unlikely(lane->waiting == COPSE_TX_BURST))
     copse_transmit(worker, lane);
   const uint32_t room = COPSE_TX_BURST - lane->waiting;
+  if (one && uniform)
+    frames = hops = RTE_MIN(count, room);
   for (; hops < count && copies[hops].lane == lane && copies[hops].chain == chain && frames < room; hops++)
     frames += one ? 1 : (uint32_t)__builtin_popcount(copies[hops].packets);
   frames = RTE_MIN(frames, room);
@@ -330,6 +334,7 @@ can_rewrite_all(const struct copse_run *run, bool one, const struct copse_copy *
 static __rte_always_inline void
 send_packets(struct copse_worker *worker, const struct copse_run *run, bool one, const struct copse_copy *copy,
              const struct fields *fields) {
+  const uint16_t checksum = ipv4_checksum(copy, fields);
   struct copse_lane *lane = copy->lane;
 
   for (uint32_t packets = one ? 1 : copy->packets; packets != 0;) {
@@ -339,7 +344,7 @@ send_packets(struct copse_worker *worker, const struct copse_run *run, bool one,
     uint32_t end = first;
     for (; packets != 0 && end < COPSE_TX_BURST; packets &= packets - 1) {
       const struct copse_packet *packet = &run->packets[__builtin_ctz(packets)];
-      rewrite(copy, fields, packet);
+      rewrite(copy, fields, checksum, packet);
       lane->frame[end++] = packet->mbuf;
     }
     copse_note(lane, note_of(run, copy, end - first));
@@ -357,13 +362,19 @@ make_copies(struct copse_worker *worker, const struct copse_run *run, bool one, 
     for (uint32_t i = 0; i < run->count; i++)
       sum_packet(&run->packets[i]);
   const bool in_place = (chosen->chains == 0 || chosen->copies == 1) && can_rewrite_all(run, one, last);
+  if (chosen->copies == 1 && in_place) {
+    send_packets(worker, run, one, last, &fields);
+    free_packets(run, one ? 0 : all & ~last->packets);
+    return;
+  }
   const uint32_t rest = !in_place ? all : one ? 0 : all & ~last->packets;
+  const bool uniform = !chosen->several && (chosen->chains == 0 || chosen->chains == chosen->copies);
   /* Copies into one segment read the packet until the end. */
   const bool hold = chosen->chains < chosen->copies;
   if (chosen->chains > 0 && rest != 0)
     share_packets(worker, run, rest, chosen, &fields, hold);
   for (uint32_t i = 0; i < chosen->copies - in_place;)
-    i += send_copies(worker, run, one, &worker->copies[i], chosen->copies - in_place - i, &fields);
+    i += send_copies(worker, run, one, uniform, &worker->copies[i], chosen->copies - in_place - i, &fields);
   if (in_place)
     send_packets(worker, run, one, last, &fields);
   if (hold)

@@ -91,6 +91,7 @@ struct copse_chosen {
   uint32_t copies, chains; /* for how many next hops, and for how many of them by chain */
   bool ipv6;               /* some go over IPv6 */
   bool partial;            /* some get copies of a part of the run only */
+  bool several;            /* they are behind several lanes */
 };
 
 struct copse_worker {

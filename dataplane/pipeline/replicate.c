@@ -89,7 +89,6 @@ prefetch_slots(const struct copse_worker *worker, const struct copse_fan_out *fa
   for (uint32_t i = 0; i < hops; i++) {
     const uint32_t index = fan_out->hop[i].destination;
     rte_prefetch0(&table->destinations[index]);
-    rte_prefetch0(&table->egress[index]);
     if (worker->shared)
       rte_prefetch0(&worker->hop_portions[index]);
   }

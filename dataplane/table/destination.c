@@ -59,6 +59,14 @@ build_ipv6(struct copse_destination *destination, uint8_t *at, const struct cops
   return (uint8_t *)(ip + 1);
 }
 
+/* How many sizes of payload fit, none included. */
+static uint16_t
+payload_room(const struct copse_destination *destination, uint16_t mtu) {
+  const uint32_t headers = destination->header_bytes - destination->l3_offset + COPSE_HEADER_BYTES;
+
+  return mtu < headers ? 0 : (uint16_t)(mtu - headers + 1);
+}
+
 static void
 build(struct copse_destination *destination, const struct copse_table *table, const struct copse_endpoint *target,
       const struct copse_adjacency *adjacency) {
@@ -78,7 +86,7 @@ build(struct copse_destination *destination, const struct copse_table *table, co
   destination->port = COPSE_PORT_NONE;
   if (adjacency->resolved && adjacency->port < COPSE_PORTS_MAX) {
     destination->port = adjacency->port;
-    destination->mtu = table->config.mtu[adjacency->port];
+    destination->room = payload_room(destination, table->config.mtu[adjacency->port]);
   }
 }
 

@@ -86,28 +86,25 @@ struct copse_destination {
   bool ipv6;
   uint8_t kind;      /* enum copse_api_hop_kind */
   uint16_t port;     /* DPDK port; COPSE_PORT_NONE: the neighbour is not known */
-  uint16_t mtu;      /* of the port, layer 3 */
+  uint16_t room;     /* for payload in the port's MTU, and 1; 0: none gets there */
   uint32_t slot;     /* of the link or member */
   uint32_t checksum; /* partial: IPv4 header, or IPv6 pseudo header and UDP ports; memory order */
   struct copse_rate rate;
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct copse_destination) == 128, "two lines per next hop");
 
+/* All that is asked of a next hop before its headers: half a line. */
 struct copse_destination_slot {
-  struct copse_destination *published; /* null: nothing there */
-  uint64_t token;                      /* main thread: when the other of the two buffers is free */
-};
-
-struct copse_egress {
-  uint64_t bucket;                       /* shared */
+  struct copse_destination *published;   /* null: nothing there */
   const struct copse_interest *interest; /* of a member; null: everything */
+  uint64_t bucket;                       /* shared */
+  uint64_t token;                        /* main thread: when the other of the two buffers is free */
 };
 
 struct copse_forwarding {
   struct copse_entry *entries;
   struct copse_tree *trees;
   struct copse_destination_slot *destinations; /* limits.links of links, then limits.members of members */
-  struct copse_egress *egress;                 /* same index */
   struct copse_replay *replays;                /* of packets from members */
   struct copse_shm *shm;
   struct copse_tree_state *tree_states;

@@ -135,7 +135,7 @@ unpublish(struct copse_table *table, const struct copse_journal_entry *entry) {
   }
   if (entry->object == COPSE_MEMBER) {
     unpublish_entry(table, ((struct copse_member_record *)entry->original)->api.label);
-    __atomic_store_n(&table->view.egress[copse_destination_of(table, COPSE_MEMBER, entry->slot)].interest, NULL,
+    __atomic_store_n(&table->view.destinations[copse_destination_of(table, COPSE_MEMBER, entry->slot)].interest, NULL,
                      __ATOMIC_RELEASE);
   }
   copse_destination_unpublish(table, entry->object, entry->slot);
@@ -151,7 +151,7 @@ clear_state(struct copse_table *table, enum copse_object object, uint32_t slot) 
     view->tree_states[slot] = (struct copse_tree_state){0};
     view->trees[slot] = (struct copse_tree){.next_sequence = table->sequence_floor};
   } else {
-    struct copse_egress *egress = &view->egress[copse_destination_of(table, object, slot)];
+    struct copse_destination_slot *egress = &view->destinations[copse_destination_of(table, object, slot)];
     __atomic_store_n(&egress->bucket, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&egress->interest, NULL, __ATOMIC_RELAXED);
   }
@@ -183,7 +183,7 @@ publish_destination(struct copse_table *table, const struct copse_journal_entry 
   copse_destination_publish(table, entry->object, entry->slot);
   if (entry->object == COPSE_MEMBER) {
     const struct copse_member_record *member = (struct copse_member_record *)final_record(table, entry);
-    __atomic_store_n(&table->view.egress[copse_destination_of(table, COPSE_MEMBER, entry->slot)].interest,
+    __atomic_store_n(&table->view.destinations[copse_destination_of(table, COPSE_MEMBER, entry->slot)].interest,
                      member->interest, __ATOMIC_RELEASE);
     publish_id(table, COPSE_MEMBER, entry->slot, member->api.id);
   }

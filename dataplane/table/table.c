@@ -61,14 +61,13 @@ allocate_view(struct copse_table *table) {
   view->entries = allocate(limits->labels, sizeof(*view->entries));
   view->trees = allocate(limits->trees, sizeof(*view->trees));
   view->destinations = allocate(destinations, sizeof(*view->destinations));
-  view->egress = allocate(destinations, sizeof(*view->egress));
   view->replays = allocate(limits->members, sizeof(*view->replays));
   table->destination_buffers = allocate(2UL * destinations, sizeof(*table->destination_buffers));
   const size_t rcu = rte_rcu_qsbr_get_memsize(limits->workers);
   if (posix_memalign((void **)&view->rcu, RTE_CACHE_LINE_SIZE, rcu) != 0)
     view->rcu = NULL;
-  if (view->entries == NULL || view->trees == NULL || view->destinations == NULL || view->egress == NULL ||
-      view->replays == NULL || table->destination_buffers == NULL || view->rcu == NULL)
+  if (view->entries == NULL || view->trees == NULL || view->destinations == NULL || view->replays == NULL ||
+      table->destination_buffers == NULL || view->rcu == NULL)
     return -ENOMEM;
   rte_rcu_qsbr_init(view->rcu, limits->workers);
   view->limits = *limits;
@@ -167,7 +166,6 @@ copse_table_destroy(struct copse_table *table) {
   release(view->entries, limits->labels, sizeof(*view->entries));
   release(view->trees, limits->trees, sizeof(*view->trees));
   release(view->destinations, destinations, sizeof(*view->destinations));
-  release(view->egress, destinations, sizeof(*view->egress));
   release(view->replays, limits->members, sizeof(*view->replays));
   release(table->destination_buffers, 2UL * destinations, sizeof(*table->destination_buffers));
   sodium_memzero(view->cookie_secret, sizeof(view->cookie_secret));
@@ -192,6 +190,6 @@ copse_table_maintain(struct copse_table *table, uint64_t now) {
     copse_bucket_catch_up(&table->view.trees[i].meter.peak, now);
   }
   for (uint32_t i = 0; i < limits->links + limits->members; i++)
-    copse_bucket_catch_up(&table->view.egress[i].bucket, now);
+    copse_bucket_catch_up(&table->view.destinations[i].bucket, now);
   table->caught_up = now;
 }

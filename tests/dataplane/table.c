@@ -169,22 +169,22 @@ Test(table, interest_words_are_replaced_one_range_at_a_time) {
   const struct copse_interest *interest;
 
   fill();
-  interest = view()->egress[16 + 4].interest;
+  interest = view()->destinations[16 + 4].interest;
   cr_assert(copse_interest_wants(interest, 0), "words never sent are wanted");
   cr_assert(copse_interest_wants(interest, 64 + 4));
   cr_assert(not(copse_interest_wants(interest, 64 + 0)));
   cr_assert(copse_interest_wants(interest, 100), "beyond the bitmap");
   add_interest(&batch, (struct copse_api_interest){COPSE_HOP_MEMBER, 4, 0, 100, 0, 1}, words);
   builder_commit(&batch, table);
-  interest = view()->egress[16 + 4].interest;
+  interest = view()->destinations[16 + 4].interest;
   cr_assert(not(copse_interest_wants(interest, 4)));
   cr_assert(copse_interest_wants(interest, 64 + 4), "the other word stays");
   add_interest(&batch, (struct copse_api_interest){COPSE_HOP_MEMBER, 4, 0, 200, 0, 1}, words);
   builder_commit(&batch, table);
-  cr_assert(copse_interest_wants(view()->egress[16 + 4].interest, 64), "another size begins anew");
+  cr_assert(copse_interest_wants(view()->destinations[16 + 4].interest, 64), "another size begins anew");
   add_interest(&batch, (struct copse_api_interest){COPSE_HOP_MEMBER, 4, 0, 0, 0, 0}, words);
   builder_commit(&batch, table);
-  cr_assert(eq(ptr, (void *)view()->egress[16 + 4].interest, NULL));
+  cr_assert(eq(ptr, (void *)view()->destinations[16 + 4].interest, NULL));
 }
 
 /* ---- addresses ---- */
@@ -210,7 +210,7 @@ Test(table, adjacency_fills_the_headers) {
   copse_table_adjacency(table, ipv4(10, 0, 0, 2, 0).address, &adjacency);
   destination = view()->destinations[0].published;
   cr_assert(eq(uint, destination->port, 3));
-  cr_assert(eq(uint, destination->mtu, 1500));
+  cr_assert(eq(uint, destination->room, 1500 - 28 - COPSE_HEADER_BYTES + 1));
   cr_assert(eq(uint, destination->l3_offset, 18));
   cr_assert(eq(uint, destination->header_bytes, 18 + 20 + 8));
   cr_assert(eq(int, memcmp(destination->header, "\2\0\0\0\0\2\2\0\0\0\0\1\x81\0\0\x2a\x08\0\x45", 19), 0));
