@@ -13,6 +13,7 @@ import time
 GENERATOR_CPU, WORKER_CPU = 0, 1
 PR_SET_PDEATHSIG = 1
 START_S, SAMPLE_S, STOP_S = 20, 60, 10
+END_OF_INPUT_S = 0.1  # who has not ended by then is told to
 
 
 class BenchError(RuntimeError):
@@ -76,7 +77,7 @@ class Process:
             if end:
                 end()
             try:
-                self.child.wait(STOP_S if end else 1)
+                self.child.wait(STOP_S if end else END_OF_INPUT_S)
                 break
             except subprocess.TimeoutExpired:
                 continue

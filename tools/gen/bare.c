@@ -3,6 +3,7 @@
  * many frames as were asked for leave on port 0, each with its own MAC addresses, IP destination and checksum, UDP
  * port. No lookup, no authentication, no meter, no counters. Technique by size: small frames are copied into one
  * segment; of larger ones the payload is shared, one reference count operation for all. One copy is a rewrite in place.
+ * Frames of a burst that are treated alike are a run: their copies are made for one next hop after the other.
  * usage: copse-bare EAL-ARGUMENTS -- [DESCRIPTORS [ipv6]]; the number of copies is read from standard input, line by
  * line.
  */
@@ -89,61 +90,71 @@ readdress(uint8_t *frame, unsigned copy, bool ipv6) {
   ethernet->dst_addr = addresses[copy];
 }
 
+/* A run's copies are made for one next hop after the other; of a next hop for which there are no buffers, none. */
 static __rte_always_inline void
-share(struct rte_mbuf *frame, unsigned count, bool ipv6) {
+share(struct rte_mbuf **run, unsigned length, unsigned count, bool ipv6) {
   const uint16_t bytes = ipv6 ? HEADERS6 : HEADERS;
-  struct rte_mbuf *list[COPIES_MAX];
+  const uint8_t *originals[BURST];
+  struct rte_mbuf *made[BURST];
 
-  if (unlikely(rte_pktmbuf_alloc_bulk(headers, list, count) != 0)) {
-    rte_pktmbuf_free(frame);
-    return;
+  for (unsigned i = 0; i < length; i++) {
+    originals[i] = rte_pktmbuf_mtod(run[i], const uint8_t *);
+    rte_pktmbuf_adj(run[i], bytes);
+    rte_pktmbuf_refcnt_update(run[i], (int16_t)(count - 1));
   }
-  const uint8_t *original = rte_pktmbuf_mtod(frame, const uint8_t *);
-  rte_pktmbuf_adj(frame, bytes);
-  rte_pktmbuf_refcnt_update(frame, (int16_t)(count - 1));
-  for (unsigned i = 0; i < count; i++) {
-    uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
-    memcpy(at, original, bytes);
-    readdress(at, i, ipv6);
-    list[i]->data_len = bytes;
-    list[i]->pkt_len = bytes + frame->pkt_len;
-    list[i]->nb_segs = 2;
-    list[i]->next = frame;
-    emit(list[i]);
+  for (unsigned hop = 0; hop < count; hop++) {
+    if (unlikely(rte_pktmbuf_alloc_bulk(headers, made, length) != 0)) {
+      rte_pktmbuf_free_bulk(run, length);
+      continue;
+    }
+    for (unsigned i = 0; i < length; i++) {
+      uint8_t *at = rte_pktmbuf_mtod(made[i], uint8_t *);
+      memcpy(at, originals[i], bytes);
+      readdress(at, hop, ipv6);
+      made[i]->data_len = bytes;
+      made[i]->pkt_len = bytes + run[i]->pkt_len;
+      made[i]->nb_segs = 2;
+      made[i]->next = run[i];
+      emit(made[i]);
+    }
   }
 }
 
 static __rte_always_inline void
-copy(struct rte_mbuf *frame, unsigned count, bool ipv6) {
-  struct rte_mbuf *list[COPIES_MAX];
-  const uint16_t bytes = frame->data_len;
-
-  if (unlikely(rte_pktmbuf_alloc_bulk(small_frames, list, count - 1) != 0)) {
-    rte_pktmbuf_free(frame);
-    return;
+rewrite(struct rte_mbuf **run, unsigned length, unsigned hop, bool ipv6) {
+  for (unsigned i = 0; i < length; i++) {
+    readdress(rte_pktmbuf_mtod(run[i], uint8_t *), hop, ipv6);
+    emit(run[i]);
   }
-  for (unsigned i = 0; i < count - 1; i++) {
-    uint8_t *at = rte_pktmbuf_mtod(list[i], uint8_t *);
-    memcpy(at, rte_pktmbuf_mtod(frame, const uint8_t *), bytes);
-    readdress(at, i, ipv6);
-    list[i]->data_len = bytes;
-    list[i]->pkt_len = bytes;
-    emit(list[i]);
-  }
-  readdress(rte_pktmbuf_mtod(frame, uint8_t *), count - 1, ipv6);
-  emit(frame);
 }
 
 static __rte_always_inline void
-replicate(struct rte_mbuf *frame, unsigned count, bool ipv6) {
-  if (count == 1) {
-    readdress(rte_pktmbuf_mtod(frame, uint8_t *), 0, ipv6);
-    emit(frame);
-  } else if (frame->data_len <= SMALL) {
-    copy(frame, count, ipv6);
-  } else {
-    share(frame, count, ipv6);
+copy(struct rte_mbuf **run, unsigned length, unsigned count, bool ipv6) {
+  struct rte_mbuf *made[BURST];
+
+  for (unsigned hop = 0; hop < count - 1; hop++) {
+    if (unlikely(rte_pktmbuf_alloc_bulk(small_frames, made, length) != 0))
+      continue;
+    for (unsigned i = 0; i < length; i++) {
+      uint8_t *at = rte_pktmbuf_mtod(made[i], uint8_t *);
+      memcpy(at, rte_pktmbuf_mtod(run[i], const uint8_t *), run[i]->data_len);
+      readdress(at, hop, ipv6);
+      made[i]->data_len = run[i]->data_len;
+      made[i]->pkt_len = run[i]->data_len;
+      emit(made[i]);
+    }
   }
+  rewrite(run, length, count - 1, ipv6);
+}
+
+static __rte_always_inline void
+replicate(struct rte_mbuf **run, unsigned length, unsigned count, bool ipv6) {
+  if (count == 1)
+    rewrite(run, length, 0, ipv6);
+  else if (run[0]->data_len <= SMALL)
+    copy(run, length, count, ipv6);
+  else
+    share(run, length, count, ipv6);
 }
 
 static __rte_always_inline void
@@ -153,8 +164,11 @@ work(bool ipv6) {
   while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
     const unsigned received = rte_eth_rx_burst(0, 0, burst, BURST);
     const unsigned count = __atomic_load_n(&copies, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < received; i++)
-      replicate(burst[i], count, ipv6);
+    for (unsigned first = 0, end; first < received; first = end) {
+      for (end = first + 1; end < received && (burst[end]->data_len <= SMALL) == (burst[first]->data_len <= SMALL);)
+        end++;
+      replicate(burst + first, end - first, count, ipv6);
+    }
     flush();
   }
 }
