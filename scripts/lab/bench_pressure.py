@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""a port that is too slow, one with too small an MTU: copies counted by name, shared out evenly"""
+"""a port that is too slow, one that stops and goes on, one with too small an MTU: copies counted by name, none leaked"""
 
 from counters import Counters
 from peers import BenchError, Copse
@@ -9,6 +9,8 @@ FRAME, FANOUT = 1400, 16
 SLOW = 1000000  # frames a second the port takes
 RATE = 200000   # packets a second offered: three times as many copies
 UNEVEN = 0.05
+STOPS = 10      # of the port, each of a sample in which it takes nothing
+STOP_MS = 200
 
 
 def links(session):
@@ -35,6 +37,20 @@ def slow_port(session, milliseconds):
     return row("tx_full", sample, uneven, set(sample["drops"]) == {"tx_full"} and uneven < UNEVEN)
 
 
+def stopped_port(session):
+    """Its ring is not served, as that of a port that is down. Each time several times what the pools hold is dropped, and
+    then every copy of a check must be right and there."""
+    cell, samples = Cell(FRAME, FANOUT), []
+    for _ in range(STOPS):
+        samples.append(session.sample(cell, rate=RATE, take=1, ms=STOP_MS))
+        session.check(cell)
+    total = {name: sum(sample[name] for sample in samples) for name in ("generated", "due", "sent")}
+    dropped = sum(sample["drops"].get("tx_full", 0) for sample in samples)
+    total["drops"] = {"tx_full": dropped}
+    return row("stopped", total, 0, all(set(sample["drops"]) == {"tx_full"} for sample in samples) and
+               dropped == total["due"] - total["sent"])
+
+
 def small_mtu(session):
     sample = session.sample(Cell(FRAME, FANOUT), rate=1000, ms=200)
     fits = session.sample(Cell(512, FANOUT), rate=1000, ms=200)
@@ -45,6 +61,7 @@ def measure(context):
     context.reserve()
     with Session(context.setup(), Copse) as session:
         yield slow_port(session, 1000 if context.quick else 10000)
+        yield stopped_port(session)
     context.reserve()
     with Session(context.setup(port_keys={"mtu": 1000}), Copse) as session:
         yield small_mtu(session)

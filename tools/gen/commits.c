@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commits.h"
 
+#include "clock.h"
 #include <errno.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ apply(struct gen_commits *commits, struct copse_error *error) {
 int
 gen_commits_begin(struct gen_commits *commits, struct gen_table *table, uint32_t per_second,
                   struct copse_error *error) {
-  *commits = (struct gen_commits){.table = table, .forest = table->forest, .period = rte_get_tsc_hz() / per_second};
+  *commits =
+    (struct gen_commits){.table = table, .forest = table->forest, .period = (uint64_t)(gen_clock_hz() / per_second)};
   commits->times = calloc(GEN_COMMITS_MAX, sizeof(*commits->times));
   if (commits->times == NULL)
     return copse_fail(error, -ENOMEM, "not enough memory for %u commits", GEN_COMMITS_MAX);
@@ -58,14 +60,14 @@ take_answer(struct gen_commits *commits, uint64_t now) {
   struct copse_api_result result;
 
   commits->status = gen_table_take_answer(commits->table, &result, &commits->error);
-  commits->times[commits->answered++] = (double)(now - commits->asked) * 1e9 / (double)rte_get_tsc_hz();
+  commits->times[commits->answered++] = (double)(now - commits->asked) * 1e9 / gen_clock_hz();
   commits->waiting = false;
 }
 
 void
 gen_commits_poll(struct gen_commits *commits, uint64_t now) {
   if (commits->waiting && now >= commits->look) {
-    commits->look = now + rte_get_tsc_hz() / 1000000 * LOOK_US;
+    commits->look = now + (uint64_t)(gen_clock_hz() / 1e6 * LOOK_US);
     if (gen_table_answered(commits->table))
       take_answer(commits, now);
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "first.h"
 
+#include "clock.h"
 #include <rte_cycles.h>
 #include <sodium.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ send_one(struct gen_device *device, struct gen_traffic *traffic) {
 
 static void
 time_first(struct gen_device *device, struct gen_sink *sink) {
-  const uint64_t hz = rte_get_tsc_hz(), sent = rte_rdtsc(), end = sent + hz / 1000 * WAIT_MS;
+  const uint64_t hz = (uint64_t)gen_clock_hz(), sent = rte_rdtsc(), end = sent + hz / 1000 * WAIT_MS;
   uint64_t now;
 
   do

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* copse-gen: the far side of a device under test. */
+#include "clock.h"
 #include "sample.h"
 
 #include <getopt.h>
@@ -113,6 +114,7 @@ run(const struct options *options, struct copse_error *error) {
   struct gen_bench bench = {.table = NULL};
   int status = start_eal(options->cpu, error);
 
+  gen_clock_calibrate();
   if (!status && gen_traffic_create(&bench.traffic, options->trees, options->ipv6) != 0)
     status = copse_fail(error, -ENOMEM, "not enough memory for %u trees", options->trees);
   if (!status)

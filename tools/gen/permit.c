@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "permit.h"
 
+#include "clock.h"
 #include <errno.h>
 #include <rte_cycles.h>
 #include <time.h>
@@ -53,7 +54,7 @@ send_packet(struct gen_device *device, const struct member *member, uint8_t type
 static bool
 await(struct gen_device *device, const struct member *member, uint8_t type, uint8_t cookie[COPSE_COOKIE_BYTES]) {
   struct gen_ring *transmit = &device->pair[0].transmit;
-  const uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ANSWER_MS;
+  const uint64_t end = rte_rdtsc() + (uint64_t)(gen_clock_hz() / 1000 * ANSWER_MS);
   _Alignas(8) uint8_t frame[GEN_FRAME_MAX];
 
   while (rte_rdtsc() < end && gen_device_alive(device)) {

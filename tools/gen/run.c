@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
 
+#include "clock.h"
 #include "quantile.h"
 #include <rte_cycles.h>
 
@@ -89,7 +90,7 @@ run_until(const struct ends *ends, struct pace *pace, uint64_t end, struct tally
 
 static void
 drain(struct gen_device *device, struct gen_sink *sink) {
-  const uint64_t cycles_ms = rte_get_tsc_hz() / 1000;
+  const uint64_t cycles_ms = (uint64_t)(gen_clock_hz() / 1000);
   const uint64_t end = rte_rdtsc() + DRAIN_MS * cycles_ms;
   uint64_t now = rte_rdtsc(), last = now;
 
@@ -103,7 +104,7 @@ drain(struct gen_device *device, struct gen_sink *sink) {
 
 void
 gen_run(struct gen_run *run, struct gen_device *device, struct gen_traffic *traffic, struct gen_sink *sink) {
-  const uint64_t hz = rte_get_tsc_hz(), slice = hz / 1000 * GEN_SLICE_MS;
+  const uint64_t hz = (uint64_t)gen_clock_hz(), slice = hz / 1000 * GEN_SLICE_MS;
   struct pace pace = {
     .start = rte_rdtsc(), .per_cycle = (double)run->rate / (double)hz, .burst = run->burst, .backlog = run->backlog};
   const struct ends ends = {device, traffic, sink, run->commits};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sample.h"
 
+#include "clock.h"
 #include "first.h"
 #include "permit.h"
 #include "quantile.h"
@@ -89,7 +90,7 @@ print_times(const char *name, double *times, uint32_t count) {
 static void
 print(const struct gen_bench *bench, const struct gen_order *order, const struct gen_run *run,
       const struct copse_worker_counters *counted, double table_s) {
-  const double hz = (double)rte_get_tsc_hz();
+  const double hz = gen_clock_hz();
 
   printf("{\"frame\":%u,\"fanout\":%u,\"trees\":%u,\"zipf\":%u,\"kind\":\"%s\",\"copies_per_s\":%.0f,"
          "\"mean_per_s\":%.0f,\"best_per_s\":%.0f,\"cycles_per_copy\":%.1f,\"tsc_hz\":%.0f,\"offered_per_s\":%.0f,"
@@ -196,7 +197,10 @@ gen_sample(struct gen_bench *bench, const struct gen_order *order, struct copse_
   struct copse_worker_counters counted = {0};
   struct gen_commits commits = {.table = NULL};
   double table_s = 0;
-  int status = prepare(bench, order, &table_s, error);
+  int status;
+
+  gen_clock_calibrate();
+  status = prepare(bench, order, &table_s, error);
 
   if (!status)
     status = shape(bench, order, error);

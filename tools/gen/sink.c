@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink.h"
 
+#include "clock.h"
 #include <rte_cycles.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
@@ -125,7 +126,7 @@ check(struct gen_sink *sink, uint32_t pair, uint32_t bytes) {
 
 void
 gen_sink_limit(struct gen_sink *sink, uint64_t per_second) {
-  sink->per_cycle = per_second > 0 ? (double)per_second / (double)rte_get_tsc_hz() : 0;
+  sink->per_cycle = per_second > 0 ? (double)per_second / gen_clock_hz() : 0;
   sink->start = rte_rdtsc();
 }
 
@@ -154,7 +155,7 @@ take_time(struct gen_sink *sink, const struct gen_device *device, const struct g
   if (sink->timed == GEN_TIMES_MAX || gen_device_gather(device, ring, traffic->headers, sink->frame) < traffic->headers)
     return;
   const uint64_t sequence = be64toh(gen_block_header(traffic, sink->frame)->sequence);
-  sink->times[sink->timed++] = (double)(now - traffic->stamps[sequence % GEN_STAMPS]) * 1e9 / (double)rte_get_tsc_hz();
+  sink->times[sink->timed++] = (double)(now - traffic->stamps[sequence % GEN_STAMPS]) * 1e9 / gen_clock_hz();
 }
 
 static unsigned

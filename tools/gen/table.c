@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
+#include "clock.h"
 #include <errno.h>
 #include <rte_cycles.h>
 #include <stdlib.h>
@@ -216,7 +217,7 @@ gen_table_add_tree(const struct gen_table *table, const struct gen_forest *fores
 /* Until workers have seen the table; they look at it with every poll. */
 static int
 await_generation(const struct gen_table *table, uint64_t generation, struct copse_error *error) {
-  const uint64_t end = rte_rdtsc() + APPLIED_S * rte_get_tsc_hz();
+  const uint64_t end = rte_rdtsc() + (uint64_t)(APPLIED_S * gen_clock_hz());
   struct copse_worker_counters workers;
 
   do
@@ -269,7 +270,7 @@ gen_table_set(struct gen_table *table, const struct gen_forest *forest, double *
   const uint64_t start = rte_rdtsc();
   if (!status)
     status = set_trees(table, forest, &operations, error);
-  *seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
+  *seconds = (double)(rte_rdtsc() - start) / gen_clock_hz();
   copse_operations_free(&operations);
   if (!status)
     table->forest = *forest;
