@@ -22,7 +22,7 @@ struct copse_control_config {
   double idle_s, growth_reference_s, growth_max, allowance_s, keep_s;
   uint64_t burst_us, sync_ms, gather_ms, silence_ms, presence_ms, finish_ms;
   uint64_t max_depth, max_fanout;
-  uint64_t stamp_port, measure_ms, link_silence_ms;
+  uint64_t stamp_port, measure_ms, doubt_ms, link_silence_ms;
   bool measure_authenticated;
   struct copse_http_config http;
   struct copse_etcd_config etcd;

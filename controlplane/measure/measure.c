@@ -160,6 +160,7 @@ step(struct copse_control *control, const struct copse_shadow_target *target, st
                                               .judged = state.judged,
                                               .forward_lost = state.forward_lost,
                                               .reflected = state.reflected,
+                                              .reflected_of = state.reflected_of,
                                               .delay_ns = state.delay_mean_ns,
                                               .jitter_ns = state.jitter_ns};
   copse_watch_step(watch, &reading, word_of(control, target->name), control->config->link_silence_ms, now_ms);

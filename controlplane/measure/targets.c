@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/state.h"
 
+#define TEST_BYTES 160ULL /* of a test packet over IPv6 with its hash, layer 3 */
+#define LINK_SHARE 100    /* they may take this part of a link's budget */
+#define SLOWEST_US 200000 /* but a link must be watched */
+
+static uint32_t
+interval_us(uint64_t configured_ms, const struct copse_link *link) {
+  const uint64_t least = TEST_BYTES * 8 * 1000000 * LINK_SHARE / link->record.bandwidth_bps;
+  const uint64_t us = configured_ms * 1000 > least ? configured_ms * 1000 : least;
+
+  return (uint32_t)(us < SLOWEST_US ? us : SLOWEST_US);
+}
+
 /* Address, port and keys as the store has them; false when something is not known, or one of both is not to be
  * measured. */
 static bool
@@ -14,8 +26,11 @@ describe(const struct copse_control *control, const char *name, const struct cop
   if (control->config->stamp_port == 0 || there == NULL || there->stamp_revision == 0 || back == NULL ||
       back->stamp_revision == 0 || (pop == NULL && have == NULL) || (pop != NULL && pop->record.stamp_port == 0))
     return false;
-  *want = (struct copse_api_target){.interval_us =
-                                      copse_link_configured(there) ? (uint32_t)control->config->measure_ms * 1000 : 0};
+  *want = (struct copse_api_target){.interval_us = 0};
+  if (copse_link_configured(there)) {
+    want->interval_us = interval_us(control->config->measure_ms, there);
+    want->doubt_us = interval_us(control->config->doubt_ms, there);
+  }
   want->remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
   if (pop != NULL)
     want->remote.port = htons(pop->record.stamp_port);

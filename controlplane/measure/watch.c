@@ -6,8 +6,9 @@
 static const struct {
   double loss;
   uint64_t capacity_percent;
-} levels[] = {{0, 100}, {0.05, 75}, {0.1, 50}, {0.2, 25}, {0.5, 0}};
-#define DOWN (sizeof(levels) / sizeof(levels[0]) - 1)
+} levels[COPSE_WATCH_LEVELS] = {{0, 100}, {0.05, 75}, {0.1, 50}, {0.2, 25}, {0.5, 0}};
+#define DOWN (COPSE_WATCH_LEVELS - 1)
+#define SURE 12.0 /* the chance of what is seen, were it otherwise, is e to the minus of this */
 
 static unsigned
 level_of(double loss) {
@@ -38,14 +39,15 @@ copse_watch_begin(struct copse_watch *watch, const char *name, const struct cops
   set_level(watch, watch->level);
 }
 
-/* ---- loss over the last seconds ---- */
+/* ---- loss ---- */
 
 static void
 forget_losses(struct copse_watch *watch, const struct copse_watch_reading *reading, uint64_t now_ms) {
-  watch->seconds[0].judged = reading->judged;
-  watch->seconds[0].lost = reading->forward_lost;
+  watch->judged = watch->from_judged = watch->seconds[0].judged = reading->judged;
+  watch->lost = watch->from_lost = watch->seconds[0].lost = reading->forward_lost;
   watch->second_count = 1;
   watch->second_ms = now_ms;
+  memset(watch->excess, 0, sizeof(watch->excess));
 }
 
 static void
@@ -60,15 +62,69 @@ note_second(struct copse_watch *watch, const struct copse_watch_reading *reading
   watch->second_ms = now_ms;
 }
 
-/* Share lost since the oldest second that is remembered; negative when that says nothing yet. */
+/* Share lost over the seconds that are remembered; negative when that says nothing yet. The mean of the seconds'
+ * shares: there are more test packets in those where some were lost. */
 static double
-loss_of(const struct copse_watch *watch, const struct copse_watch_reading *reading) {
-  const uint64_t judged = reading->judged - watch->seconds[watch->second_count - 1].judged;
-  const uint64_t lost = reading->forward_lost - watch->seconds[watch->second_count - 1].lost;
+loss_of(const struct copse_watch *watch) {
+  const unsigned oldest = watch->second_count - 1;
+  unsigned seconds = 0;
+  double shares = 0;
 
-  if (judged < COPSE_WATCH_LEAST_JUDGED)
+  if (watch->seconds[0].judged - watch->seconds[oldest].judged < COPSE_WATCH_LEAST_JUDGED)
     return -1;
-  return lost < COPSE_WATCH_LEAST_LOST ? 0 : (double)lost / (double)judged;
+  for (unsigned i = 0; i < oldest; i++) {
+    const uint64_t judged = watch->seconds[i].judged - watch->seconds[i + 1].judged;
+
+    if (judged == 0)
+      continue;
+    shares += (double)(watch->seconds[i].lost - watch->seconds[i + 1].lost) / (double)judged;
+    seconds++;
+  }
+  return shares / seconds;
+}
+
+/* Page's cumulative sums (Biometrika 41, 1954), one for each level: what is lost beyond its share, from the moment it
+ * was last nothing. */
+static void
+weigh_losses(struct copse_watch *watch, const struct copse_watch_reading *reading) {
+  const double judged = (double)(reading->judged - watch->judged), lost = (double)(reading->forward_lost - watch->lost);
+
+  if (watch->level < DOWN && watch->excess[watch->level + 1] == 0) {
+    watch->from_judged = watch->judged;
+    watch->from_lost = watch->lost;
+  }
+  watch->judged = reading->judged;
+  watch->lost = reading->forward_lost;
+  for (unsigned level = 1; level < COPSE_WATCH_LEVELS; level++) {
+    const double excess = watch->excess[level] + fmin(lost - levels[level].loss * judged, COPSE_WATCH_GAIN);
+
+    watch->excess[level] = fmin(fmax(excess, 0), COPSE_WATCH_EXCESS);
+  }
+}
+
+/* The seconds begin where what has made it worse begins: before, it was another link. */
+static void
+begin_seconds(struct copse_watch *watch, uint64_t now_ms) {
+  watch->seconds[1].judged = watch->from_judged;
+  watch->seconds[1].lost = watch->from_lost;
+  watch->seconds[0].judged = watch->judged;
+  watch->seconds[0].lost = watch->lost;
+  watch->second_count = 2;
+  watch->second_ms = now_ms;
+  watch->now.loss = (double)(watch->lost - watch->from_lost) / (double)(watch->judged - watch->from_judged);
+}
+
+/* The level that losses have shown; not better than the present one. Once one is certain, a worse one need only be
+ * likely. */
+static unsigned
+shown_level(const struct copse_watch *watch) {
+  unsigned certain = watch->level, likely = watch->level;
+
+  for (unsigned level = watch->level + 1; level < COPSE_WATCH_LEVELS; level++) {
+    certain = watch->excess[level] >= COPSE_WATCH_EXCESS ? level : certain;
+    likely = watch->excess[level] >= COPSE_WATCH_EXCESS / 2 ? level : likely;
+  }
+  return certain > watch->level ? likely : certain;
 }
 
 /* ---- silence ---- */
@@ -80,6 +136,7 @@ begin_session(struct copse_watch *watch, const struct copse_watch_reading *readi
   watch->answered = reading->answered;
   watch->answered_sent = reading->sent;
   watch->reflected = watch->answered_reflected = reading->reflected;
+  watch->answered_of = reading->reflected_of;
   watch->answered_ms = watch->heard_ms = now_ms;
   forget_losses(watch, reading, now_ms);
 }
@@ -91,6 +148,7 @@ listen(struct copse_watch *watch, const struct copse_watch_reading *reading, uin
     watch->answered = reading->answered;
     watch->answered_sent = reading->sent;
     watch->answered_reflected = reading->reflected;
+    watch->answered_of = reading->reflected_of;
     watch->answered_ms = now_ms;
   }
   if (reading->reflected != watch->reflected) {
@@ -110,13 +168,23 @@ is_silent(const struct copse_watch *watch, const struct copse_watch_reading *rea
          now_ms - watch->answered_ms >= silence_ms;
 }
 
-/* No answer comes: is it the way there that fails, or the way back? If test packets of the other end went on arriving
- * when answers did not, the way back is good. Else the other end may know: it has found the way back down and hears us.
- * If it has not said so after half as long again, nothing gets through. */
+/* Test packets of the other end go on arriving, so many of what it sends that one answer to ours would have as well. */
 static bool
-is_cut(const struct copse_watch *watch, const struct copse_measured_record *other, uint64_t silence_ms,
-       uint64_t now_ms) {
-  if (watch->reflected - watch->answered_reflected >= COPSE_WATCH_HEARD)
+is_way_back_good(const struct copse_watch *watch, const struct copse_watch_reading *reading) {
+  const uint64_t heard = reading->reflected - watch->answered_reflected;
+  const uint64_t of = reading->reflected_of - watch->answered_of;
+  const double unanswered = (double)(reading->sent - watch->answered_sent);
+
+  return heard >= COPSE_WATCH_HEARD && -unanswered * log1p(-(double)heard / (double)(of + 1)) >= SURE;
+}
+
+/* No answer comes: is it the way there that fails, or the way back? If the way back is good, the way there. Else the
+ * other end may know: it has found the way back down and hears us. If it has not said so after half as long again,
+ * nothing gets through. */
+static bool
+is_cut(const struct copse_watch *watch, const struct copse_watch_reading *reading,
+       const struct copse_measured_record *other, uint64_t silence_ms, uint64_t now_ms) {
+  if (is_way_back_good(watch, reading))
     return true;
   return now_ms - watch->answered_ms >= silence_ms + silence_ms / 2 &&
          !(other != NULL && other->capacity_percent == 0 && other->heard);
@@ -150,29 +218,33 @@ get_better(struct copse_watch *watch, unsigned level, uint64_t now_ms) {
   if (now_ms - watch->better_ms < hold_of(watch))
     return;
   watch->relapses = true;
+  memset(watch->excess, 0, sizeof(watch->excess));
   set_level(watch, level);
 }
 
 static void
-decide(struct copse_watch *watch, const struct copse_watch_reading *reading, bool silent, bool cut, uint64_t now_ms) {
-  const double loss = loss_of(watch, reading);
+decide(struct copse_watch *watch, bool silent, bool cut, uint64_t now_ms) {
+  const unsigned shown = shown_level(watch);
+  const double loss = loss_of(watch);
 
   if (watch->worse_count > 0 && watch->level == 0 && now_ms - watch->worse_ms >= COPSE_WATCH_FORGET_MS) {
     watch->worse_count--;
     watch->worse_ms = now_ms;
   }
-  if (cut && watch->level < DOWN)
+  if (cut && watch->level < DOWN) {
     get_worse(watch, DOWN, now_ms);
-  else if (!silent && loss >= 0 && level_of(loss) > watch->level)
-    get_worse(watch, level_of(loss), now_ms);
-  else if (!silent && loss >= 0 && level_of(2 * loss) < watch->level)
+  } else if (!silent && shown > watch->level) {
+    get_worse(watch, shown, now_ms);
+    begin_seconds(watch, now_ms);
+  } else if (!silent && loss >= 0 && level_of(2 * loss) < watch->level) {
     get_better(watch, level_of(2 * loss), now_ms);
-  else if (silent || loss >= 0)
+  } else if (silent || loss >= 0) {
     watch->better_ms = 0;
-  if (!silent && loss >= 0)
-    watch->now.loss = loss;
+  }
   if (silent && watch->level == DOWN)
     watch->now.loss = 1;
+  else if (!silent && loss_of(watch) >= 0)
+    watch->now.loss = loss_of(watch);
 }
 
 void
@@ -190,8 +262,9 @@ copse_watch_step(struct copse_watch *watch, const struct copse_watch_reading *re
   silent = is_silent(watch, reading, silence_ms, now_ms);
   if (resumes && watch->answers && !silent && watch->level == DOWN)
     forget_losses(watch, reading, now_ms); /* what was lost while it was down says nothing of what comes after */
+  weigh_losses(watch, reading);
   watch->silent = silent;
-  decide(watch, reading, silent, silent && is_cut(watch, other, silence_ms, now_ms), now_ms);
+  decide(watch, silent, silent && is_cut(watch, reading, other, silence_ms, now_ms), now_ms);
   if (!silent && reading->delay_ns > 0) {
     watch->now.delay_ms = (double)reading->delay_ns / 2e6;
     watch->now.jitter_ms = (double)reading->jitter_ns / 1e6;

@@ -12,31 +12,37 @@
 #define COPSE_WATCH_HOLD_MAX_MS 60000
 #define COPSE_WATCH_FORGET_MS 60000 /* … and one relapse is forgotten after so long without another */
 #define COPSE_WATCH_UNANSWERED 5    /* test packets in a row, at least, before a link is silent */
-#define COPSE_WATCH_HEARD 8    /* test packets of the other end without an answer to ours that clear the way back */
-#define COPSE_WATCH_SECONDS 10 /* loss is over so many */
+#define COPSE_WATCH_HEARD 8         /* test packets of the other end, at least, that clear the way back */
+#define COPSE_WATCH_LEVELS 5        /* what a link can be worth */
+#define COPSE_WATCH_EXCESS 8.0      /* test packets lost beyond a level's share that make a link be there */
+#define COPSE_WATCH_GAIN 2.5        /* of them in one reading, at most: what is lost at once is one event */
+#define COPSE_WATCH_SECONDS 10      /* loss is told, and is less, over so many */
 #define COPSE_WATCH_FIGURES_MS 5000 /* figures alone are written no more often */
 #define COPSE_WATCH_LEAST_JUDGED 40 /* test packets that a share of them says something about */
-#define COPSE_WATCH_LEAST_LOST 6
 
 /* What a dataplane has counted for a target; see struct copse_target_state. */
 struct copse_watch_reading {
   uint64_t session; /* 0: it measures nothing */
-  uint64_t sent, answered, judged, forward_lost, reflected;
+  uint64_t sent, answered, judged, forward_lost, reflected, reflected_of;
   uint64_t delay_ns, jitter_ns; /* round trip; 0: none yet */
 };
 
 struct copse_watch {
   char name[2 * COPSE_NAME_BYTES]; /* "U/V" */
   uint64_t session;
-  bool answers;                               /* it has answered in this session, so that silence means something */
-  uint64_t answered, answered_ms;             /* at the last answer: their number, when, */
-  uint64_t answered_sent, answered_reflected; /* what was sent and what was reflected */
-  uint64_t reflected, heard_ms;               /* at the last test packet of the other end */
+  bool answers;                             /* it has answered in this session, so that silence means something */
+  uint64_t answered, answered_ms;           /* at the last answer: their number, when, */
+  uint64_t answered_sent;                   /* what was sent, */
+  uint64_t answered_reflected, answered_of; /* what was reflected, and of how many */
+  uint64_t reflected, heard_ms;             /* at the last test packet of the other end */
   bool silent, hears;
   struct {
     uint64_t judged, lost;
   } seconds[COPSE_WATCH_SECONDS + 1]; /* counters at the start of each of the last seconds; the newest first */
   unsigned second_count;
+  uint64_t judged, lost;             /* at the last reading */
+  double excess[COPSE_WATCH_LEVELS]; /* test packets lost beyond each level's share since that was last nothing */
+  uint64_t from_judged, from_lost;   /* when that was so of the next one */
   uint64_t second_ms;
   unsigned level;       /* what it is worth: 0 all … 4 nothing */
   bool relapses;        /* has got better since it last got worse */

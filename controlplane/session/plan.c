@@ -19,6 +19,8 @@ struct inputs {
   uint64_t *egress_bps;
   bool *cut_off; /* by PoP: it has links to it, and all are down */
   struct copse_arc *arcs;
+  struct copse_arc *sound; /* the same, but what is degraded has no bandwidth */
+  bool any_degraded;
   size_t arc_count;
   struct copse_area *areas;
   size_t area_count;
@@ -150,9 +152,10 @@ find_cut_off(struct inputs *inputs, const struct copse_model *model) {
 static bool
 add_network(struct inputs *inputs, const struct copse_model *model, const struct copse_session *session) {
   inputs->arcs = calloc(model->links.count + 1, sizeof(*inputs->arcs));
+  inputs->sound = calloc(model->links.count + 1, sizeof(*inputs->sound));
   inputs->egress_bps = calloc(inputs->name_count + 1, sizeof(*inputs->egress_bps));
   inputs->cut_off = calloc(inputs->name_count + 1, sizeof(*inputs->cut_off));
-  if (inputs->arcs == NULL || inputs->egress_bps == NULL || inputs->cut_off == NULL)
+  if (inputs->arcs == NULL || inputs->sound == NULL || inputs->egress_bps == NULL || inputs->cut_off == NULL)
     return false;
   find_cut_off(inputs, model);
   for (uint32_t i = 0; i < inputs->name_count; i++) {
@@ -167,9 +170,16 @@ add_network(struct inputs *inputs, const struct copse_model *model, const struct
 
     if (inputs->egress_bps[from] != COPSE_NO_LIMIT)
       inputs->egress_bps[from] = less(inputs->egress_bps[from], others);
-    if (link->record.bandwidth_bps > 0 && from != to)
-      inputs->arcs[inputs->arc_count++] =
-        (struct copse_arc){.from = from, .to = to, .bandwidth_bps = less(copse_link_capacity(link), others)};
+    if (link->record.bandwidth_bps == 0 || from == to)
+      continue;
+    const uint64_t capacity_bps = copse_link_capacity(link);
+    const bool degraded = capacity_bps < link->record.bandwidth_bps;
+    const struct copse_arc arc = {.from = from, .to = to, .bandwidth_bps = less(capacity_bps, others)};
+
+    inputs->any_degraded |= degraded;
+    inputs->sound[inputs->arc_count] = arc;
+    inputs->sound[inputs->arc_count].bandwidth_bps = degraded ? 0 : arc.bandwidth_bps;
+    inputs->arcs[inputs->arc_count++] = arc;
   }
   return true;
 }
@@ -247,6 +257,7 @@ inputs_free(struct inputs *inputs) {
   free(inputs->egress_bps);
   free(inputs->cut_off);
   free(inputs->arcs);
+  free(inputs->sound);
   free(inputs->areas);
   free(inputs->uplinks);
 }
@@ -433,6 +444,57 @@ convert(const struct inputs *inputs, const struct copse_plan *built, const struc
   return result;
 }
 
+static int
+plant(const struct copse_network *network, const struct inputs *inputs, const struct copse_shape *shape,
+      const struct copse_plan *before, struct copse_forest **forest, struct copse_error *error) {
+  int result = copse_forest_create(network, inputs->areas, inputs->area_count, shape, before, forest, error);
+
+  return result < 0
+           ? result
+           : copse_verify_plan(network, inputs->areas, inputs->area_count, shape, copse_forest_plan(*forest), error);
+}
+
+static const struct copse_built_tree *
+built_at(const struct copse_plan *plan, uint32_t root) {
+  for (size_t i = 0; i < plan->tree_count; i++)
+    if (plan->trees[i].root == root)
+      return &plan->trees[i];
+  return NULL;
+}
+
+static bool
+is_as_fast(const struct copse_plan *plan, const struct copse_plan *as) {
+  for (size_t i = 0; i < as->tree_count; i++) {
+    const struct copse_built_tree *tree = built_at(plan, as->trees[i].root);
+
+    if (tree == NULL || tree->rate_bps < as->trees[i].rate_bps)
+      return false;
+  }
+  return true;
+}
+
+/* Trees without degraded links, unless one would be slower. */
+static int
+plant_best(const struct copse_network *network, const struct inputs *inputs, const struct copse_shape *shape,
+           const struct copse_plan *before, struct copse_forest **forest, struct copse_error *error) {
+  struct copse_network without = *network;
+  struct copse_forest *sound = NULL;
+  int result = plant(network, inputs, shape, before, forest, error);
+
+  if (result < 0 || !inputs->any_degraded)
+    return result;
+  without.arcs = inputs->sound;
+  result = plant(&without, inputs, shape, before, &sound, error);
+  if (result == 0 && is_as_fast(copse_forest_plan(sound), copse_forest_plan(*forest))) {
+    struct copse_forest *with = *forest;
+
+    *forest = sound;
+    sound = with;
+  }
+  copse_forest_free(sound);
+  return result;
+}
+
 /* From the trees the session has, so that they change no more than they must. */
 static int
 build(const struct inputs *inputs, const struct copse_session *session, const struct copse_control_config *config,
@@ -447,9 +509,7 @@ build(const struct inputs *inputs, const struct copse_session *session, const st
   int result = number_plan(inputs, &session->plan, &before);
 
   if (result == 0)
-    result = copse_forest_create(&network, inputs->areas, inputs->area_count, &shape, &before, &forest, error);
-  if (result == 0)
-    result = copse_verify_plan(&network, inputs->areas, inputs->area_count, &shape, copse_forest_plan(forest), error);
+    result = plant_best(&network, inputs, &shape, &before, &forest, error);
   if (result == 0)
     result = copse_bound_plan(&network, inputs->areas, inputs->area_count, copse_forest_plan(forest), FLOW_AREAS,
                               &bound, error);

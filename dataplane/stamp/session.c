@@ -6,7 +6,7 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S 1000000000ULL
 /* A peer may send twice as often as a target can be told to, and make up for a pause. */
-#define REFLECT_GAP_NS (10 * NS_PER_MS)
+#define REFLECT_GAP_NS (COPSE_TARGET_INTERVAL_MIN_US * 1000ULL / 2)
 #define REFLECT_BURST_NS (500 * NS_PER_MS)
 /* After such a silence a clock that was set back is believed. */
 #define SILENCE_NS (10 * NS_PER_S)
@@ -27,11 +27,14 @@ copse_stamp_session_begin(struct copse_stamp_session *session, struct copse_targ
 
   *session = (struct copse_stamp_session){.port = session->port,
                                           .reflected = session->reflected,
+                                          .tested = session->tested,
+                                          .spare = COPSE_STAMP_SPARE,
                                           .stamp = session->stamp,
                                           .reflected_at = session->reflected_at,
                                           .allowed_at = session->allowed_at};
   __atomic_store_n(&state->id, 0, __ATOMIC_RELEASE);
-  *state = (struct copse_target_state){.reflected = before.reflected, .reflected_at = before.reflected_at};
+  *state = (struct copse_target_state){
+    .reflected = before.reflected, .reflected_at = before.reflected_at, .reflected_of = before.reflected_of};
   __atomic_store_n(&state->id, id, __ATOMIC_RELEASE);
 }
 
@@ -48,24 +51,34 @@ copse_stamp_probe(struct copse_stamp_session *session, struct copse_target_state
   return copse_stamp_test_write(&test, key, out);
 }
 
+uint64_t
+copse_stamp_wait(struct copse_stamp_session *session, const struct copse_api_target *target) {
+  if (target->doubt_us != 0 && session->doubt > 0 && session->spare > 0) {
+    session->doubt--;
+    session->spare--;
+    return target->doubt_us * 1000ULL;
+  }
+  if (session->spare < COPSE_STAMP_SPARE)
+    session->spare++;
+  return target->interval_us * 1000ULL;
+}
+
 /* What was lost on which way, by what both ends have counted since the newest answer before. An answer that a later one
  * has overtaken was lost on its way back. */
 static void
 judge(struct copse_stamp_session *session, struct copse_target_state *state, uint32_t sequence, uint32_t reflected) {
-  const uint32_t sent = sequence - session->newest, arrived = reflected - session->newest_reflected;
+  const uint32_t sent = session->heard ? sequence - session->newest : 1;
+  uint32_t arrived = session->heard ? reflected - session->newest_reflected : 1;
 
-  if (session->heard && (int32_t)sent <= 0)
+  if ((int32_t)sent <= 0)
     return;
-  if (!session->heard) {
-    count(&state->judged, 1);
-  } else if (arrived == 0 || arrived > sent) { /* the reflector counts anew: it was not there for the others */
-    count(&state->judged, sent);
-    count(&state->forward_lost, sent - 1);
-  } else {
-    count(&state->judged, sent);
-    count(&state->forward_lost, sent - arrived);
-    count(&state->backward_lost, arrived - 1);
-  }
+  if (arrived == 0 || arrived > sent) /* the reflector counts anew: it was not there for the others */
+    arrived = 1;
+  count(&state->judged, sent);
+  count(&state->forward_lost, sent - arrived);
+  count(&state->backward_lost, arrived - 1);
+  if (arrived < sent)
+    session->doubt = COPSE_STAMP_DOUBT;
   session->heard = true;
   session->newest = sequence;
   session->newest_reflected = reflected;
@@ -130,6 +143,23 @@ copse_stamp_answer(struct copse_stamp_session *session, struct copse_target_stat
 
 /* ---- Session-Reflector ---- */
 
+/* A new session of the peer, or of ours, knows nothing of what was sent before. */
+static void
+note_test(struct copse_stamp_session *session, struct copse_target_state *state, const struct copse_stamp_test *test,
+          const struct copse_stamp_arrival *arrival) {
+  const bool goes_on = arrival->port == session->port && session->reflected_at != 0;
+  const int32_t more = (int32_t)(test->sequence - session->tested);
+
+  count(&state->reflected, 1);
+  count(&state->reflected_of, goes_on && more > 0 ? (uint64_t)more : 1);
+  if (arrival->port != session->port)
+    session->reflected = 0;
+  session->port = arrival->port;
+  session->tested = test->sequence;
+  session->stamp = test->sent.stamp;
+  session->reflected_at = arrival->received;
+}
+
 /* Spacing by the arrival, as the kernel has seen it: a pause of ours is not the peer's fault. */
 static bool
 is_too_often(struct copse_stamp_session *session, uint64_t received) {
@@ -156,12 +186,7 @@ copse_stamp_reflect(struct copse_stamp_session *session, struct copse_target_sta
     return COPSE_STAMP_DROP_REPLAY;
   if (is_too_often(session, arrival->received))
     return COPSE_STAMP_DROP_RATE;
-  if (arrival->port != session->port)
-    session->reflected = 0;
-  session->port = arrival->port;
-  session->stamp = reply.test.sent.stamp;
-  session->reflected_at = arrival->received;
-  count(&state->reflected, 1);
+  note_test(session, state, &reply.test, arrival);
   reply.sequence = session->reflected++;
   reply.sent = copse_stamp_time_of(now);
   reply.received = copse_stamp_time_of(arrival->received).stamp;

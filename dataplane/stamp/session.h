@@ -9,8 +9,10 @@
 #include <copse/api.h>
 #include <stdbool.h>
 
-#define COPSE_STAMP_WAITING 64 /* test packets that an answer may still come to */
-#define COPSE_STAMP_WINDOW 32  /* answers that delays are over */
+#define COPSE_STAMP_WAITING 256 /* test packets that an answer may still come to */
+#define COPSE_STAMP_WINDOW 32   /* answers that delays are over */
+#define COPSE_STAMP_DOUBT 48    /* test packets that are sent sooner after one was lost */
+#define COPSE_STAMP_SPARE 512   /* sent sooner at once; each that is sent at its time makes up for one */
 
 struct copse_stamp_session {
   /* Session-Sender */
@@ -20,6 +22,7 @@ struct copse_stamp_session {
   } waiting[COPSE_STAMP_WAITING]; /* by sequence modulo their number */
   bool heard;
   uint32_t newest, newest_reflected; /* both ends' sequences of the newest test packet that was answered */
+  uint32_t doubt, spare;             /* test packets that are to be sent sooner, and that may be */
   bool has_transit;
   uint64_t transit;  /* of the last one on its way there, by two clocks */
   uint64_t jitter16; /* times 16 */
@@ -29,6 +32,7 @@ struct copse_stamp_session {
   /* Session-Reflector */
   uint16_t port;      /* of the peer's Session-Sender; another: a new session */
   uint32_t reflected; /* sequence of the next reply */
+  uint32_t tested;    /* the peer's sequence of the newest that was reflected */
   uint64_t stamp;     /* newest that was reflected */
   uint64_t reflected_at;
   uint64_t allowed_at; /* earliest arrival of the next test packet, were they spaced */
@@ -40,6 +44,10 @@ void copse_stamp_session_begin(struct copse_stamp_session *session, struct copse
 /* Writes the next test packet and returns its size. `key` as for packets. */
 size_t copse_stamp_probe(struct copse_stamp_session *session, struct copse_target_state *state, const uint8_t *key,
                          uint64_t now, uint8_t out[COPSE_STAMP_BYTES_MAX]);
+
+/* How long after a test packet, ns, the next one is due. It is sooner while it is in doubt what a loss means, and the
+ * packets sent sooner never outnumber those sent at their time by more than COPSE_STAMP_SPARE. */
+uint64_t copse_stamp_wait(struct copse_stamp_session *session, const struct copse_api_target *target);
 
 /* Takes a packet as the answer to one of ours. `received` is when the kernel had it. */
 enum copse_stamp_drop copse_stamp_answer(struct copse_stamp_session *session, struct copse_target_state *state,

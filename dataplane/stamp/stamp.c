@@ -178,12 +178,12 @@ on_timer(evutil_socket_t fd, short what, void *context) {
   (void)fd, (void)what;
   for (uint32_t i = 0; i < stamp->end; i++) {
     struct target *target = &stamp->targets[i];
-    const uint64_t interval = target->api.interval_us * 1000ULL;
 
-    if (!target->present || interval == 0 || target->due > now + TOGETHER_NS)
+    if (!target->present || target->api.interval_us == 0 || target->due > now + TOGETHER_NS)
       continue;
     probe(stamp, target);
-    target->due = target->due + interval > now ? target->due + interval : now + interval;
+    const uint64_t wait = copse_stamp_wait(&target->session, &target->api);
+    target->due = target->due + wait > now ? target->due + wait : now + wait;
   }
   arm(stamp, now);
 }

@@ -32,8 +32,9 @@ copse_target_set(struct copse_table *table, const uint8_t *bytes, size_t length,
   (void)length;
   memcpy(&api, bytes, sizeof(api));
   memset(api.remote.reserved, 0, sizeof(api.remote.reserved));
+  api.reserved = 0;
   if ((status = copse_check_slot(table, COPSE_TARGET, api.slot, text)) < 0 ||
-      (status = check_interval(api.interval_us, text)) < 0 ||
+      (status = check_interval(api.interval_us, text)) < 0 || (status = check_interval(api.doubt_us, text)) < 0 ||
       (status = copse_check_endpoint(table, &api.remote, text)) < 0 ||
       (status = copse_check_name(api.name, "target", text)) < 0 || (status = check_alone(table, &api, text)) < 0 ||
       (status = copse_journal_reserve(table)) < 0)

@@ -36,6 +36,7 @@ test_link(size_t from, size_t to) {
   if (cut[from][to] || reflector == NULL)
     return;
   reflector->reflected++;
+  reflector->reflected_of = sender->sent;
   if (cut[to][from])
     return;
   sender->answered++;
@@ -117,7 +118,8 @@ Test(measure, both_ends_have_the_same_keys) {
       cr_expect_eq(memcmp(there->sender_key, back->reflector_key, COPSE_KEY_BYTES), 0);
       cr_expect_neq(memcmp(there->sender_key, there->reflector_key, COPSE_KEY_BYTES), 0);
       cr_expect_not(sodium_is_zero(there->sender_key, COPSE_KEY_BYTES));
-      cr_expect_eq(there->interval_us, 50000);
+      cr_expect_eq(there->interval_us, 25000);
+      cr_expect_eq(there->doubt_us, 5000);
       cr_expect_eq(ntohs(there->remote.port), 862);
       cr_expect_eq(there->remote.address[14], j + 1);
     }

@@ -492,3 +492,41 @@ Test(plan, an_area_that_no_link_leads_to_leaves_the_others_their_trees) {
   cr_expect_eq(rooted(&plan, "N1")->edge_count, 1);
   copse_plan_record_free(&plan);
 }
+
+static bool
+uses(const struct copse_plan_record *plan, const char *from, const char *to) {
+  for (size_t i = 0; i < plan->tree_count; i++)
+    for (size_t j = 0; j < plan->trees[i].edge_count; j++)
+      if (strcmp(plan->trees[i].edges[j].from, from) == 0 && strcmp(plan->trees[i].edges[j].to, to) == 0)
+        return true;
+  return false;
+}
+
+/* All trees together take 6 of the 7.5 Mbit/s that are left of it. */
+Test(plan, a_degraded_link_is_left_although_there_is_room_on_it) {
+  struct copse_plan_record plan = make(S1);
+  char from[COPSE_NAME_BYTES], to[COPSE_NAME_BYTES], link[2 * COPSE_NAME_BYTES];
+
+  strcpy(from, plan.trees[0].edges[0].from);
+  strcpy(to, plan.trees[0].edges[0].to);
+  snprintf(link, sizeof(link), "%s/%s", from, to);
+  adopt(S1, &plan);
+  put_measured(link, 75);
+  copse_plan_record_free(&plan);
+  plan = make(S1);
+  cr_expect_not(uses(&plan, from, to));
+  for (size_t i = 0; i < plan.tree_count; i++)
+    cr_expect_eq(plan.trees[i].rate_bps, 2000000);
+  copse_plan_record_free(&plan);
+}
+
+Test(plan, a_degraded_link_is_used_where_trees_would_be_slower_without) {
+  struct copse_plan_record plan;
+
+  put_link("N1", "N3", 1500000); /* beside N1/N2 there is no more */
+  put_measured("N1/N2", 75);
+  plan = make(S1);
+  cr_expect(uses(&plan, "N1", "N2"));
+  cr_expect_eq(rooted(&plan, "N1")->rate_bps, 2000000);
+  copse_plan_record_free(&plan);
+}

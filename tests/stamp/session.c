@@ -244,7 +244,60 @@ Test(stamp_session, a_peer_that_sends_too_much_is_answered_at_a_bounded_rate) {
     answered += reflect(&test, MS, 0, &reply) == COPSE_STAMP_TAKEN;
     now += MS;
   }
-  cr_expect(answered >= 1000 && answered <= 1060, "%u in 10 s", answered);
+  cr_expect(answered >= 4000 && answered <= 4210, "%u in 10 s", answered);
+}
+
+Test(stamp_session, a_loss_makes_the_next_test_packets_come_sooner) {
+  const struct copse_api_target target = {.interval_us = 50000, .doubt_us = 5000};
+  unsigned sooner = 0;
+
+  round_trip(MS, 0, MS);
+  cr_expect(eq(u64, copse_stamp_wait(&sender, &target), 50 * MS));
+  send_test(); /* lost */
+  cr_expect(eq(u64, copse_stamp_wait(&sender, &target), 50 * MS), "not known yet");
+  round_trip(MS, 0, MS);
+  for (int i = 0; i < COPSE_STAMP_DOUBT; i++)
+    cr_expect(eq(u64, copse_stamp_wait(&sender, &target), 5 * MS));
+  cr_expect(eq(u64, copse_stamp_wait(&sender, &target), 50 * MS), "nothing more was lost");
+  for (int i = 0; i < 2000; i++) { /* each other one is lost */
+    send_test();
+    round_trip(MS, 0, MS);
+    sooner += copse_stamp_wait(&sender, &target) == 5 * MS;
+  }
+  cr_expect(sooner <= 1000 + COPSE_STAMP_SPARE && sooner >= 1000, "%u of 2000", sooner);
+}
+
+Test(stamp_session, without_an_interval_for_doubt_nothing_comes_sooner) {
+  const struct copse_api_target target = {.interval_us = 50000};
+
+  round_trip(MS, 0, MS);
+  send_test();
+  round_trip(MS, 0, MS);
+  cr_expect(eq(u64, copse_stamp_wait(&sender, &target), 50 * MS));
+}
+
+Test(stamp_session, what_the_peer_has_sent_is_known_by_its_sequence) {
+  struct packet test, reply;
+
+  sender.next = UINT32_MAX - 2;
+  for (int i = 0; i < 3; i++) {
+    send_test();
+    send_test();
+    round_trip(MS, 0, MS);
+  }
+  cr_expect(eq(u64, reflecting.reflected, 3));
+  cr_expect(eq(u64, reflecting.reflected_of, 7), "those before the first are not known");
+  copse_stamp_session_begin(&reflector, &reflecting, 3);
+  round_trip(MS, 0, MS);
+  cr_expect(eq(u64, reflecting.reflected_of, 8), "a session of ours is none of the peer's");
+  sender.next = 0;
+  round_trip(MS, 0, MS);
+  cr_expect(eq(u64, reflecting.reflected_of, 9), "it begins anew");
+  sender.next = 1000;
+  port = 2000;
+  test = send_test();
+  cr_assert(eq(int, reflect(&test, MS, 0, &reply), COPSE_STAMP_TAKEN));
+  cr_expect(eq(u64, reflecting.reflected_of, 10), "another port, another session");
 }
 
 Test(stamp_session, a_reply_is_never_larger_than_what_it_answers) {

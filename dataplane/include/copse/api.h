@@ -185,8 +185,10 @@ struct copse_api_target {
   uint8_t sender_key[COPSE_KEY_BYTES];    /* of our test packets and the answers to them; zeros: no authentication */
   uint8_t reflector_key[COPSE_KEY_BYTES]; /* of its test packets and our answers; zeros: no authentication */
   char name[COPSE_NAME_BYTES];
+  uint32_t doubt_us; /* the interval for some time after a test packet was lost; 0: as ever */
+  uint32_t reserved;
 };
-#define COPSE_TARGET_INTERVAL_MIN_US 20000
+#define COPSE_TARGET_INTERVAL_MIN_US 5000
 #define COPSE_TARGET_INTERVAL_MAX_US 10000000
 
 /* ---- counters, in shared memory: written by workers, read by anyone, never reset ---- */
@@ -269,7 +271,8 @@ struct copse_target_state {
   uint64_t answered_at;  /* CLOCK_MONOTONIC, ns, of the last answer; 0: never */
   uint64_t reflected;    /* its test packets that were answered */
   uint64_t reflected_at; /* the last of them */
-  uint64_t reserved[3];
+  uint64_t reflected_of; /* how many it had sent by then, by their sequence numbers */
+  uint64_t reserved[2];
 };
 
 /* received = reflected + answers + sum(drops). */
