@@ -10,7 +10,8 @@ find_wanting(const struct copse_session *session, struct copse_set *pops) {
   for (size_t i = 0; i < session->members.count; i++) {
     struct copse_member *member = session->members.items[i];
 
-    if (member->revision != 0 && !copse_member_complete(member) && copse_set_add(pops, member->record.pop) == -ENOMEM)
+    if (copse_member_in_area(member, member->record.pop) && !copse_member_complete(member) &&
+        copse_set_add(pops, member->record.pop) == -ENOMEM)
       return -ENOMEM;
   }
   return 0;

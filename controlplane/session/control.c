@@ -262,6 +262,17 @@ copse_answer_fail(struct copse_answer *answer, int status, const char *field, co
   va_end(arguments);
 }
 
+bool
+copse_answer_flag(const json_t *body, const char *name, bool *out, struct copse_answer *answer) {
+  const json_t *value = json_object_get(body, name);
+
+  *out = json_is_true(value);
+  if (value == NULL || json_is_boolean(value))
+    return true;
+  copse_answer_fail(answer, 400, name, "%s: must be true or false", name);
+  return false;
+}
+
 struct copse_store *
 copse_control_store(struct copse_control *control) {
   return control->store;

@@ -99,7 +99,7 @@ richest_account(const struct copse_control *control, const struct copse_session 
     const struct copse_member *member = session->members.items[i];
     const struct copse_account *account = copse_set_find(&control->model.accounts, member->record.account);
 
-    if (member->revision == 0 || strcmp(member->record.pop, control->config->pop) != 0 || account == NULL ||
+    if (!copse_member_in_area(member, control->config->pop) || account == NULL ||
         account->record.bytes[COPSE_BOOK_CREDIT] < COPSE_CREDIT_MIN_BYTES)
       continue;
     if (best == NULL || account->record.bytes[COPSE_BOOK_CREDIT] > best->record.bytes[COPSE_BOOK_CREDIT])
@@ -114,7 +114,7 @@ has_source(const struct copse_control *control, const struct copse_session *sess
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (member->revision != 0 && strcmp(member->record.pop, control->config->pop) == 0 && copse_member_complete(member))
+    if (copse_member_in_area(member, control->config->pop) && copse_member_complete(member))
       return true;
   }
   return false;

@@ -63,7 +63,7 @@ walk_member(struct copse_walk *walk, const struct copse_session *session, const 
   struct copse_shadow_member *have = copse_shadow_member(walk->shadow, member->id);
   struct copse_api_member want = {.id = member->number,
                                   .label = member->record.label,
-                                  .send_tree = send_tree(walk, session, have),
+                                  .send_tree = member->record.direct ? COPSE_SLOT_NONE : send_tree(walk, session, have),
                                   .burst_us = (uint32_t)walk->control->config->burst_us,
                                   .egress_bps = bounded_rate(member->record.downlink_bps),
                                   .address = member->endpoint};
@@ -105,7 +105,7 @@ walk_members(struct copse_walk *walk) {
   }
 }
 
-/* Hops of a tree here: its children, then all members of the session here. False while a child is not installed. */
+/* Hops of a tree here: its children, then all members of the area. False while a child is not installed. */
 static bool
 gather_hops(const struct copse_walk *walk, const struct copse_session *session,
             const struct copse_planned_tree *planned, uint32_t *count) {
@@ -132,7 +132,7 @@ gather_hops(const struct copse_walk *walk, const struct copse_session *session,
     const struct copse_member *member = session->members.items[i];
     const struct copse_shadow_member *here = copse_shadow_member(walk->shadow, member->id);
 
-    if (member->revision != 0 && here != NULL && here->wanted)
+    if (copse_member_in_area(member, member->record.pop) && here != NULL && here->wanted)
       hops[(*count)++] =
         (struct copse_api_hop){.kind = COPSE_HOP_MEMBER, .slot = here->set.slot, .label = planned->number};
   }

@@ -48,7 +48,6 @@ is_unicast(const struct copse_endpoint *endpoint) {
 
 static bool
 read_join(const json_t *body, struct copse_member_record *record, struct copse_answer *answer) {
-  const json_t *seed = json_object_get(body, "seed");
   struct copse_endpoint endpoint;
 
   if (!read_port(body, "port", &record->port, answer) || !read_port(body, "http_port", &record->http_port, answer))
@@ -58,12 +57,9 @@ read_join(const json_t *body, struct copse_member_record *record, struct copse_a
     copse_answer_fail(answer, 400, "address", "address: must be the IPv4 or IPv6 address the peer's packets come from");
     return false;
   }
-  if (seed != NULL && !json_is_boolean(seed)) {
-    copse_answer_fail(answer, 400, "seed", "seed: must be true or false");
-    return false;
-  }
-  record->seed = json_is_true(seed);
-  return read_rate(body, "uplink_bps", &record->uplink_bps, answer) &&
+  return copse_answer_flag(body, "seed", &record->seed, answer) &&
+         copse_answer_flag(body, "direct", &record->direct, answer) &&
+         read_rate(body, "uplink_bps", &record->uplink_bps, answer) &&
          read_rate(body, "downlink_bps", &record->downlink_bps, answer);
 }
 

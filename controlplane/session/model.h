@@ -158,5 +158,7 @@ struct copse_planned_tree *copse_session_rooted(const struct copse_session *sess
 uint32_t copse_session_blocks(const struct copse_session *session);
 /* Has the whole content, from the start or by now. */
 bool copse_member_complete(const struct copse_member *member);
+/* Is in the area of this PoP: trees carry what it sends and bring it what it misses. Who joined as `direct` is not. */
+bool copse_member_in_area(const struct copse_member *member, const char *pop);
 
 #endif

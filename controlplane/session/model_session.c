@@ -284,3 +284,8 @@ bool
 copse_member_complete(const struct copse_member *member) {
   return member->record.seed || member->progress.done;
 }
+
+bool
+copse_member_in_area(const struct copse_member *member, const char *pop) {
+  return member->revision != 0 && !member->record.direct && strcmp(member->record.pop, pop) == 0;
+}

@@ -94,7 +94,7 @@ total_rate(const struct copse_session *session) {
     for (size_t j = 0; j < session->members.count && tree->status == COPSE_TREE_OK; j++) {
       const struct copse_member *member = session->members.items[j];
 
-      if (member->revision != 0 && copse_member_complete(member) && strcmp(member->record.pop, tree->root) == 0)
+      if (copse_member_in_area(member, tree->root) && copse_member_complete(member))
         area += less_headers(member->record.uplink_bps);
     }
     total += area < tree->rate_bps ? area : tree->rate_bps;
@@ -102,7 +102,7 @@ total_rate(const struct copse_session *session) {
   return total;
 }
 
-/* Members that want the content and can be reached. */
+/* Members that trees can bring the content to, and that miss some of it. */
 static size_t
 count_waiting(const struct copse_control *control, const struct copse_session *session) {
   size_t count = 0;
@@ -110,7 +110,7 @@ count_waiting(const struct copse_control *control, const struct copse_session *s
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    count += member->revision != 0 && !copse_member_complete(member) &&
+    count += copse_member_in_area(member, member->record.pop) && !copse_member_complete(member) &&
              copse_set_find(&control->model.pops, member->record.pop) != NULL;
   }
   return count;
@@ -275,7 +275,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
                               .member = member,
                               .sent = json_object_get(body, "sent"),
                               .want = json_is_true(json_object_get(body, "want")),
-                              .leave = tree == NULL,
+                              .leave = tree == NULL || member->record.direct,
                               .now_ms = now_ms,
                               .wall_ms = copse_control_wall()};
   struct copse_range ranges[ORDERS_MAX];
@@ -289,7 +289,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
     copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
   if (exchange.want || json_array_size(exchange.sent) > 0)
     member->local.ordered_ms = now_ms;
-  if (tree != NULL)
+  if (!exchange.leave)
     set_rates(&exchange, tree);
   if (!run_exchange(&exchange))
     return send_json(0, json_array());

@@ -32,9 +32,7 @@ copse_area_alive(const struct copse_model *model, const struct copse_session *se
   if (copse_set_find(&model->pops, pop) == NULL)
     return false;
   for (size_t i = 0; i < session->members.count; i++) {
-    const struct copse_member *member = session->members.items[i];
-
-    if (member->revision != 0 && strcmp(member->record.pop, pop) == 0)
+    if (copse_member_in_area(session->members.items[i], pop))
       return true;
   }
   return false;
@@ -48,8 +46,7 @@ is_first_of_account(const struct copse_session *session, size_t index) {
   for (size_t i = 0; i < index; i++) {
     const struct copse_member *other = session->members.items[i];
 
-    if (other->revision != 0 && strcmp(other->record.pop, member->record.pop) == 0 &&
-        strcmp(other->record.account, member->record.account) == 0)
+    if (copse_member_in_area(other, member->record.pop) && strcmp(other->record.account, member->record.account) == 0)
       return false;
   }
   return true;
@@ -63,8 +60,7 @@ copse_area_credit(const struct copse_model *model, const struct copse_session *s
     const struct copse_member *member = session->members.items[i];
     const struct copse_account *account = copse_set_find(&model->accounts, member->record.account);
 
-    if (member->revision != 0 && strcmp(member->record.pop, pop) == 0 && account != NULL &&
-        is_first_of_account(session, i))
+    if (copse_member_in_area(member, pop) && account != NULL && is_first_of_account(session, i))
       credit += account->record.bytes[COPSE_BOOK_CREDIT];
   }
   for (size_t i = 0; i < session->ledgers.count; i++) {
@@ -214,7 +210,7 @@ add_areas(struct inputs *inputs, const struct copse_model *model, const struct c
     for (size_t i = 0; i < session->members.count; i++) {
       const struct copse_member *member = session->members.items[i];
 
-      if (member->revision == 0 || strcmp(member->record.pop, inputs->names[pop]) != 0)
+      if (!copse_member_in_area(member, inputs->names[pop]))
         continue;
       area.seed |= copse_member_complete(member);
       uplink[area.uplink_count++] = member->record.uplink_bps;

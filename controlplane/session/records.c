@@ -196,6 +196,7 @@ copse_member_read(const json_t *json, struct copse_member_record *out) {
   const json_t *seed = json_object_get(json, "seed");
 
   out->seed = json_is_true(seed);
+  out->direct = json_is_true(json_object_get(json, "direct"));
   return json_is_boolean(seed) && copse_json_text(json, "pop", out->pop, sizeof(out->pop)) &&
          copse_json_text(json, "account", out->account, sizeof(out->account)) &&
          copse_json_text(json, "address", out->address, sizeof(out->address)) && read_port(json, "port", &out->port) &&
@@ -210,10 +211,11 @@ copse_member_write(const struct copse_member_record *member) {
   char key[2 * COPSE_KEY_BYTES + 1];
 
   copse_hex(member->key, sizeof(member->key), key);
-  return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:b, s:s, s:I}", "pop", member->pop, "account", member->account,
-                   "address", member->address, "port", (int)member->port, "http_port", (int)member->http_port,
-                   "uplink_bps", (json_int_t)member->uplink_bps, "downlink_bps", (json_int_t)member->downlink_bps,
-                   "seed", member->seed, "key", key, "label", (json_int_t)member->label);
+  return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:b, s:b, s:s, s:I}", "pop", member->pop, "account",
+                   member->account, "address", member->address, "port", (int)member->port, "http_port",
+                   (int)member->http_port, "uplink_bps", (json_int_t)member->uplink_bps, "downlink_bps",
+                   (json_int_t)member->downlink_bps, "seed", member->seed, "direct", member->direct, "key", key,
+                   "label", (json_int_t)member->label);
 }
 
 bool

@@ -76,6 +76,7 @@ struct copse_member_record {
   uint16_t port, http_port; /* host order */
   uint64_t uplink_bps, downlink_bps;
   bool seed;
+  bool direct; /* takes no part in trees */
   uint8_t key[COPSE_KEY_BYTES];
   uint32_t label;
 };

@@ -109,6 +109,8 @@ bool copse_member_find(struct copse_control *control, const struct copse_caller 
 /* Answers with a status and a sentence. */
 void copse_answer_fail(struct copse_answer *answer, int status, const char *field, const char *format, ...)
   __attribute__((format(printf, 4, 5)));
+/* Reads true or false, false when it is not there; answers 400 and returns false when it is something else. */
+bool copse_answer_flag(const json_t *body, const char *name, bool *out, struct copse_answer *answer);
 
 /* owner.c: elections, plans, ends. */
 void copse_owner_walk(struct copse_control *control, uint64_t now_ms);

@@ -20,17 +20,6 @@ read_optional(const json_t *body, const char *name, uint64_t *out, struct copse_
 }
 
 static bool
-read_flag(const json_t *body, const char *name, bool *out, struct copse_answer *answer) {
-  const json_t *value = json_object_get(body, name);
-
-  *out = json_is_true(value);
-  if (value == NULL || json_is_boolean(value))
-    return true;
-  copse_answer_fail(answer, 400, name, "%s: must be true or false", name);
-  return false;
-}
-
-static bool
 check_sent(const json_t *body, struct copse_answer *answer) {
   const json_t *sent = json_object_get(body, "sent");
   size_t index;
@@ -60,7 +49,7 @@ read_progress(const json_t *body, const struct copse_session *session, struct co
     copse_answer_fail(answer, 400, "have", "have: must be a number of blocks, at most %u", blocks);
     return false;
   }
-  if (!read_flag(body, "done", &progress->done, answer) || !read_flag(body, "want", &want, answer))
+  if (!copse_answer_flag(body, "done", &progress->done, answer) || !copse_answer_flag(body, "want", &want, answer))
     return false;
   if (progress->done && progress->have != blocks) {
     copse_answer_fail(answer, 400, "done", "done: %llu of %u blocks are not all", (unsigned long long)progress->have,
@@ -286,8 +275,8 @@ peers_json(const struct copse_control *control, const struct copse_session *sess
 }
 
 static const char *
-mode_of(const struct copse_session *session) {
-  for (size_t i = 0; i < session->plan.tree_count && !session->finished; i++)
+mode_of(const struct copse_session *session, const struct copse_member *member) {
+  for (size_t i = 0; i < session->plan.tree_count && !session->finished && !member->record.direct; i++)
     if (session->plan.trees[i].status == COPSE_TREE_OK)
       return "cdn";
   return "direct";
@@ -328,7 +317,7 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
   answer->status = 200;
   answer->body =
     json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open", "mode",
-              mode_of(session), "permitted", is_permitted(control, member), "blocks",
+              mode_of(session, member), "permitted", is_permitted(control, member), "blocks",
               (json_int_t)copse_session_blocks(session), "send", send, "injected", copse_orders_injected(session),
               "trees", trees_json(control, session), "peers", peers_json(control, session, member));
   if (answer->body == NULL)

@@ -154,7 +154,7 @@ senders_of(const struct copse_session *session, const struct copse_planned_tree 
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (member->revision == 0 || strcmp(member->record.pop, tree->root) != 0 || !copse_member_complete(member))
+    if (!copse_member_in_area(member, tree->root) || !copse_member_complete(member))
       continue;
     senders.uplink_bps += member->record.uplink_bps;
     senders.in_bps += member->progress.in_bps;
@@ -297,6 +297,8 @@ copse_why_member(const struct copse_model *model, const struct copse_session *se
   add_member_numbers(session, member, out);
   if (!sends && copse_member_complete(member))
     say(out, COPSE_WHY_DONE, "it has all %u blocks and sends none", copse_session_blocks(session));
+  else if (member->record.direct)
+    say(out, COPSE_WHY_NO_TREE, "it joined without the CDN: peers serve it directly");
   else if (member->progress_revision != 0 && member->progress.unproven)
     say(out, COPSE_WHY_UNPROVEN, "%s has no proof of its address: nothing is sent to it or taken from it",
         member->record.pop);

@@ -153,3 +153,46 @@ Test(protocol, an_area_that_joins_breaks_nothing_before_it_is_made) {
   }
   cr_expect(restored);
 }
+
+/* A member at N3, the third PoP, that wants no trees. */
+static char *
+join_direct(void) {
+  struct copse_caller alice = {.role = COPSE_ROLE_ACCOUNT, .account = "alice"};
+  struct copse_answer answer = {0};
+  json_t *body = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "address", "198.18.3.99", "port", 40000, "http_port",
+                           40001, "uplink_bps", 1000000, "downlink_bps", 70000000, "direct", true);
+  char *member;
+
+  copse_member_join(cluster.pops[2].control, &alice, S, body, &answer);
+  cr_assert_eq(answer.status, 201, "join: %d %s", answer.status, answer.error.text);
+  member = strdup(json_string_value(json_object_get(answer.body, "member")));
+  json_decref(answer.body);
+  json_decref(body);
+  return member;
+}
+
+static const char *
+mode_of(const char *member) {
+  json_t *answer = cluster_sync(&cluster, 2, S, "alice", member, "{\"have\":0}", NULL);
+  const char *mode = strcmp(json_string_value(json_object_get(answer, "mode")), "cdn") == 0 ? "cdn" : "direct";
+
+  cr_expect_gt(json_array_size(json_object_get(answer, "peers")), 0, "it is told who is there");
+  json_decref(answer);
+  return mode;
+}
+
+Test(protocol, a_direct_member_is_in_no_area) {
+  char *direct;
+  uint64_t min_bps;
+
+  three_start("", 10 * GB);
+  min_bps = tree_of("N3")->min_bps;
+  direct = join_direct();
+  cluster_run(&cluster, 500);
+  cr_expect_eq(tree_of("N3")->min_bps, min_bps, "its uplink, the least, is not of the area");
+  cr_expect(receives(2, leecher, tree_of("N1")->id));
+  cr_expect_not(receives(2, direct, tree_of("N1")->id));
+  cr_expect_str_eq(mode_of(leecher), "cdn");
+  cr_expect_str_eq(mode_of(direct), "direct");
+  free(direct);
+}

@@ -26,7 +26,7 @@ Test(messages, join) {
 
   cr_expect(eq(str, text,
                "{\"address\":\"198.18.1.10\",\"port\":40000,\"http_port\":40001,\"uplink_bps\":20000000,"
-               "\"downlink_bps\":70000000,\"seed\":true}"));
+               "\"downlink_bps\":70000000,\"seed\":true,\"direct\":false}"));
   free(text);
 }
 
@@ -251,10 +251,10 @@ Test(options, command_lines) {
   struct options options;
   struct copse_error error;
 
-  cr_assert(eq(int, parse(&options, &error, WORDS("get", KEY, COMMON, "-o", "f", "--leave", "--json")), 0));
+  cr_assert(eq(int, parse(&options, &error, WORDS("get", KEY, COMMON, "-o", "f", "--leave", "--direct", "--json")), 0));
   cr_expect(eq(str, options.pop, "https://h:1"));
   cr_expect(eq(str, options.session, KEY));
-  cr_expect(options.leave && options.json);
+  cr_expect(options.leave && options.direct && options.json);
   cr_expect(eq(u64, options.down_bps, 2000000));
   options_free(&options);
 }

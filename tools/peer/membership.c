@@ -15,7 +15,8 @@ membership_joined(void *context, const struct joined *joined) {
   memcpy(peer->member, joined->member, sizeof(joined->member));
   sender_member(&peer->sender, &joined->block, joined->block_bytes, joined->label, joined->key);
   receiver_member(&peer->receiver, joined->area_key);
-  handshake_start(&peer->handshake, joined->label, joined->key, now);
+  if (!peer->config.options->direct)
+    handshake_start(&peer->handshake, joined->label, joined->key, now);
   peer->bitmap_reported = false;
   peer->heard = now;
   peer_shake(peer, now);
@@ -32,7 +33,7 @@ bitmap_due(const struct peer *peer, uint64_t now) {
 /* Whoever has all of the content can inject what nobody has injected yet, and asks before it runs out of orders. */
 static bool
 wants_orders(const struct peer *peer) {
-  return blocks_finished(peer->config.blocks) && !peer->all_injected &&
+  return blocks_finished(peer->config.blocks) && !peer->all_injected && !peer->config.options->direct &&
          orders_low(&peer->sender.orders, peer->uplink.tree.rate_bps);
 }
 

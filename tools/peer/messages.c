@@ -21,9 +21,10 @@ to_text(json_t *json) {
 
 char *
 message_join(const struct join *join) {
-  return to_text(json_pack("{s:s, s:i, s:i, s:I, s:I, s:b}", "address", join->address, "port", (int)join->port,
+  return to_text(json_pack("{s:s, s:i, s:i, s:I, s:I, s:b, s:b}", "address", join->address, "port", (int)join->port,
                            "http_port", (int)join->http_port, "uplink_bps", (json_int_t)join->uplink_bps,
-                           "downlink_bps", (json_int_t)join->downlink_bps, "seed", (int)join->seed));
+                           "downlink_bps", (json_int_t)join->downlink_bps, "seed", (int)join->seed, "direct",
+                           (int)join->direct));
 }
 
 static json_t *

@@ -19,7 +19,7 @@ struct join {
   const char *address;
   uint16_t port, http_port;
   uint64_t uplink_bps, downlink_bps;
-  bool seed;
+  bool seed, direct;
 };
 
 struct joined {

@@ -29,6 +29,7 @@ static const char help[] =
   "  --http-port P      TCP port other peers fetch from (default: any free one)\n"
   "  -o, --output FILE  get: where to write\n"
   "  --leave            get: leave as soon as the file is complete\n"
+  "  --direct           use no trees: fetch from other peers and serve them, the control plane only says who is there\n"
   "  --json             one JSON object a line on standard output\n"
   "  --help, --version\n"
   "\n"
@@ -46,6 +47,7 @@ enum {
   OPTION_PORT,
   OPTION_HTTP_PORT,
   OPTION_LEAVE,
+  OPTION_DIRECT,
   OPTION_JSON,
   OPTION_HELP,
   OPTION_VERSION,
@@ -64,6 +66,7 @@ static const struct option table[] = {
   {"http-port", required_argument, NULL, OPTION_HTTP_PORT},
   {"output", required_argument, NULL, 'o'},
   {"leave", no_argument, NULL, OPTION_LEAVE},
+  {"direct", no_argument, NULL, OPTION_DIRECT},
   {"json", no_argument, NULL, OPTION_JSON},
   {"help", no_argument, NULL, OPTION_HELP},
   {"version", no_argument, NULL, OPTION_VERSION},
@@ -193,6 +196,9 @@ take_option(int option, struct options *options, struct copse_error *error) {
     return 0;
   case OPTION_LEAVE:
     options->leave = true;
+    return 0;
+  case OPTION_DIRECT:
+    options->direct = true;
     return 0;
   case OPTION_JSON:
     options->json = true;

@@ -19,7 +19,7 @@ struct options {
   const char *address;
   uint64_t up_bps, down_bps;
   uint16_t port, http_port;
-  bool json, leave;
+  bool json, leave, direct;
 };
 
 /* Bits per second from `20M`, `200k`, `20e6`; k, M and G are decimal. False when it is not a rate from 1 kbit/s to
