@@ -262,6 +262,27 @@ Test(store, damage_before_the_end_is_found) {
   blocks_close(blocks);
 }
 
+Test(store, what_is_here_is_verified_while_more_comes) {
+  struct blocks *blocks = open_target();
+
+  for (uint32_t block = 0; block < BLOCKS / 2; block++)
+    put(blocks, block);
+  cr_expect(eq(int, finish(blocks), FINISH_WAITING));
+  for (uint32_t block = BLOCKS - 1; block > BLOCKS / 2; block--)
+    put(blocks, block);
+  cr_expect(eq(int, finish(blocks), FINISH_WAITING), "one is missing");
+  put(blocks, BLOCKS / 2);
+  overwrite(part, (long)(BLOCKS / 2) * COPSE_BLOCK_BYTES, "damage", 6);
+  cr_expect(eq(int, finish(blocks), FINISH_BAD_BLOCK));
+  put(blocks, BLOCKS / 2);
+  cr_expect(eq(int, finish(blocks), FINISH_DONE));
+  uint8_t expected[COPSE_HASH_BYTES];
+  crypto_hash_sha256(expected, bytes, sizeof(bytes));
+  cr_expect(eq(int, memcmp(blocks_sha256(blocks), expected, sizeof(expected)), 0));
+  expect_target_exact();
+  blocks_close(blocks);
+}
+
 Test(store, one_writer_at_a_time) {
   struct blocks *blocks = open_target(), *second = NULL;
   struct copse_error error;

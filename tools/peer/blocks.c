@@ -168,18 +168,16 @@ take_final_name(struct blocks *blocks, struct copse_error *error) {
   return 0;
 }
 
+/* Everything is verified: on the disk, and under its name. */
 static enum finish
-finish_begin(struct blocks *blocks, struct copse_error *error) {
+finish_end(struct blocks *blocks, struct copse_error *error) {
   if (fsync(blocks->fd) < 0) {
     copse_fail(error, -errno, "cannot write %s: %s", blocks->part_path, strerror(errno));
     return FINISH_FAILED;
   }
-  if (gnutls_hash_init(&blocks->whole, GNUTLS_DIG_SHA256) < 0) {
-    copse_fail(error, -ENOMEM, "no memory to verify %s", blocks->part_path);
-    return FINISH_FAILED;
-  }
-  blocks->next = 0;
-  return FINISH_MORE;
+  gnutls_hash_deinit(blocks->whole, blocks->sha256);
+  blocks->whole = NULL;
+  return take_final_name(blocks, error) < 0 ? FINISH_FAILED : FINISH_DONE;
 }
 
 enum finish
@@ -188,22 +186,20 @@ blocks_finish(struct blocks *blocks, struct copse_error *error) {
 
   if (blocks->finished)
     return FINISH_DONE;
-  if (!blocks->whole)
-    return finish_begin(blocks, error);
+  if (!blocks->whole && gnutls_hash_init(&blocks->whole, GNUTLS_DIG_SHA256) < 0) {
+    copse_fail(error, -ENOMEM, "no memory to verify %s", blocks->part_path);
+    return FINISH_FAILED;
+  }
   for (uint32_t step = 0; step < FINISH_STEP && blocks->next < blocks->total; step++, blocks->next++) {
+    if (!blocks_has(blocks, blocks->next))
+      return FINISH_WAITING;
     if (!blocks_verify(blocks, blocks->next, buffer)) {
       forget(blocks, blocks->next);
-      gnutls_hash_deinit(blocks->whole, NULL);
-      blocks->whole = NULL;
       return FINISH_BAD_BLOCK;
     }
     gnutls_hash(blocks->whole, buffer, content_block_bytes(blocks->content, blocks->next));
   }
-  if (blocks->next < blocks->total)
-    return FINISH_MORE;
-  gnutls_hash_deinit(blocks->whole, blocks->sha256);
-  blocks->whole = NULL;
-  return take_final_name(blocks, error) < 0 ? FINISH_FAILED : FINISH_DONE;
+  return blocks->next < blocks->total ? FINISH_MORE : finish_end(blocks, error);
 }
 
 const uint8_t *

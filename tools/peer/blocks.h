@@ -37,9 +37,10 @@ int blocks_read(const struct blocks *blocks, uint64_t offset, void *buffer, size
 /* Writes FILE.part.have if it is behind, and starts writing data back to the disk. */
 void blocks_save(struct blocks *blocks);
 
-enum finish { FINISH_MORE, FINISH_DONE, FINISH_BAD_BLOCK, FINISH_FAILED };
-/* With all blocks here: verifies some more of them as they are on disk, at the end renames the file. Called until it
- * is not FINISH_MORE. After FINISH_BAD_BLOCK the damaged block is missing again. FINISH_FAILED has a sentence. */
+enum finish { FINISH_MORE, FINISH_WAITING, FINISH_DONE, FINISH_BAD_BLOCK, FINISH_FAILED };
+/* Verifies some more blocks as they are on disk, in their order, and after the last one renames the file. To be called
+ * again at once after FINISH_MORE, after FINISH_WAITING when more blocks are here, and after FINISH_BAD_BLOCK, when the
+ * damaged block is missing again, too. FINISH_FAILED has a sentence. */
 enum finish blocks_finish(struct blocks *blocks, struct copse_error *error);
 /* SHA-256 of the content; valid once finished by blocks_finish or when opened complete. */
 const uint8_t *blocks_sha256(const struct blocks *blocks);

@@ -15,7 +15,7 @@ struct blocks {
   uint8_t *bitmap;
   bool unsaved;           /* FILE.part.have is behind the bitmap */
   bool finished;          /* the file has its final name */
-  gnutls_hash_hd_t whole; /* while blocks_finish runs */
+  gnutls_hash_hd_t whole; /* of the blocks blocks_finish has verified */
   uint32_t next;          /* block it verifies next */
   uint8_t sha256[COPSE_HASH_BYTES];
 };

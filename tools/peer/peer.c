@@ -109,12 +109,14 @@ peer_shake(struct peer *peer, uint64_t now) {
                   peer->sender.destination_bytes);
 }
 
+/* What has come is verified while more comes, so that little is left to do at the end. */
 static void
 start_finishing(struct peer *peer) {
-  const struct timeval now = {0, 0};
+  const struct timeval now = {0, 0}, soon = {0, SLOW_TICK_US};
+  bool complete = blocks_have(peer->config.blocks) == blocks_total(peer->config.blocks);
 
-  if (blocks_have(peer->config.blocks) == blocks_total(peer->config.blocks) && !blocks_finished(peer->config.blocks))
-    evtimer_add(peer->finish_timer, &now);
+  if (!blocks_finished(peer->config.blocks) && (complete || !evtimer_pending(peer->finish_timer, NULL)))
+    evtimer_add(peer->finish_timer, complete ? &now : &soon);
 }
 
 static void
@@ -192,6 +194,8 @@ on_finish_timer(evutil_socket_t fd, short what, void *context) {
   switch (blocks_finish(peer->config.blocks, &error)) {
   case FINISH_MORE:
     evtimer_add(peer->finish_timer, &soon);
+    break;
+  case FINISH_WAITING:
     break;
   case FINISH_DONE:
     complete(peer, clock_ns());
