@@ -116,26 +116,43 @@ count_waiting(const struct copse_control *control, const struct copse_session *s
   return count;
 }
 
-/* A block is injected once, so it should be when those it is for are there: not while nobody wants it, and the first
- * one not before the first members who do have stopped to arrive (gather_ms without another, at most four times that).
- */
-static bool
-has_audience(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+static void
+note_waiting(const struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
   size_t waiting = count_waiting(control, session);
-  json_t *injected = copse_orders_injected(session);
-  bool begun = json_array_size(injected) > 0;
 
-  json_decref(injected);
   if (waiting > session->waiting) {
     session->waiting_last_ms = now_ms;
     if (session->waiting == 0)
       session->waiting_first_ms = now_ms;
   }
   session->waiting = waiting;
-  if (waiting == 0 || begun)
-    return waiting > 0;
-  return now_ms - session->waiting_last_ms >= control->config->gather_ms ||
-         now_ms - session->waiting_first_ms >= 4 * control->config->gather_ms;
+}
+
+void
+copse_orders_walk(struct copse_control *control, uint64_t now_ms) {
+  for (size_t i = 0; i < control->model.sessions.count; i++)
+    note_waiting(control, control->model.sessions.items[i], now_ms);
+}
+
+#define NO_AUDIENCE UINT64_MAX
+
+/* A block is injected once, so it should be when those it is for are there: not while nobody wants it, and the first
+ * one not before the first members who do have stopped to arrive (gather_ms without another, at most four times that).
+ * Milliseconds until then; 0: now; NO_AUDIENCE: not before somebody comes. */
+static uint64_t
+audience_in(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  json_t *injected = copse_orders_injected(session);
+  bool begun = json_array_size(injected) > 0;
+  uint64_t due;
+
+  json_decref(injected);
+  note_waiting(control, session, now_ms);
+  if (session->waiting == 0 || begun)
+    return session->waiting == 0 ? NO_AUDIENCE : 0;
+  due = session->waiting_last_ms + control->config->gather_ms;
+  if (due > session->waiting_first_ms + 4 * control->config->gather_ms)
+    due = session->waiting_first_ms + 4 * control->config->gather_ms;
+  return due > now_ms ? due - now_ms : 0;
 }
 
 struct exchange {
@@ -261,9 +278,14 @@ set_rates(struct exchange *exchange, const struct copse_planned_tree *tree) {
     exchange->total_bps = exchange->rate_bps;
 }
 
+/* `again_ms`: when it is worth to ask again, 0 or NO_AUDIENCE: there is no such time. */
 static json_t *
-send_json(uint64_t rate_bps, json_t *orders) {
-  return json_pack("{s:I, s:o}", "rate_bps", (json_int_t)rate_bps, "orders", orders);
+send_json(uint64_t rate_bps, json_t *orders, uint64_t again_ms) {
+  json_t *json = json_pack("{s:I, s:o}", "rate_bps", (json_int_t)rate_bps, "orders", orders);
+
+  if (json != NULL && again_ms != 0 && again_ms != NO_AUDIENCE)
+    json_object_set_new(json, "again_ms", json_integer((json_int_t)again_ms));
+  return json;
 }
 
 json_t *
@@ -280,11 +302,13 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
                               .wall_ms = copse_control_wall()};
   struct copse_range ranges[ORDERS_MAX];
   struct copse_scheduler *scheduler;
+  uint64_t wait_ms;
   size_t count = 0;
 
   if (!copse_member_complete(member))
-    return send_json(0, json_array());
-  exchange.want &= has_audience(control, session, now_ms);
+    return send_json(0, json_array(), 0);
+  wait_ms = exchange.want ? audience_in(control, session, now_ms) : 0;
+  exchange.want &= wait_ms == 0;
   if (exchange.want && !session->finished && copse_area_idle(control, session, false) == 0)
     copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
   if (exchange.want || json_array_size(exchange.sent) > 0)
@@ -292,11 +316,11 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   if (!exchange.leave)
     set_rates(&exchange, tree);
   if (!run_exchange(&exchange))
-    return send_json(0, json_array());
+    return send_json(0, json_array(), 0);
   scheduler = scheduler_of(exchange.session);
   if (scheduler != NULL && exchange.rate_bps > 0)
     count = copse_scheduler_open(scheduler, exchange.member->number, ranges, ORDERS_MAX);
-  return send_json(exchange.rate_bps, ranges_json(ranges, count));
+  return send_json(exchange.rate_bps, ranges_json(ranges, count), wait_ms);
 }
 
 void

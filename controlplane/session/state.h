@@ -166,6 +166,8 @@ json_t *copse_orders_injected(struct copse_session *session);
 /* Takes `sent` of a sync, gives orders when asked; returns the "send" object of the answer. Refreshes the model. */
 json_t *copse_orders_sync(struct copse_control *control, struct copse_session *session, struct copse_member *member,
                           const json_t *body, uint64_t now_ms);
+/* Notes who has come since, for the gathering before the first block. */
+void copse_orders_walk(struct copse_control *control, uint64_t now_ms);
 /* Gives its orders to others. Refreshes the model. */
 void copse_orders_leave(struct copse_control *control, struct copse_session *session, struct copse_member *member,
                         uint64_t now_ms);

@@ -274,12 +274,28 @@ peers_json(const struct copse_control *control, const struct copse_session *sess
   return naming.peers;
 }
 
+/* Members are there whose area the plan does not have yet. */
+static bool
+is_plan_behind(const struct copse_session *session) {
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (copse_member_in_area(member, member->record.pop) && copse_session_rooted(session, member->record.pop) == NULL)
+      return true;
+  }
+  return false;
+}
+
+/* "cdn" also where trees may still be planned: what is fetched from seeds meanwhile is missing from their uplinks when
+ * the trees are there. */
 static const char *
 mode_of(const struct copse_session *session, const struct copse_member *member) {
-  for (size_t i = 0; i < session->plan.tree_count && !session->finished && !member->record.direct; i++)
+  if (session->finished || member->record.direct)
+    return "direct";
+  for (size_t i = 0; i < session->plan.tree_count; i++)
     if (session->plan.trees[i].status == COPSE_TREE_OK)
       return "cdn";
-  return "direct";
+  return is_plan_behind(session) ? "cdn" : "direct";
 }
 
 void

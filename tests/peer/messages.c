@@ -133,18 +133,20 @@ Test(messages, synced_without_proof) {
 Test(messages, synced) {
   struct synced out;
 
-  cr_assert(eq(int,
-               synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"send\":{\"rate_bps\":1.96e7,"
-                      "\"orders\":[[64,64],[128,1],[200,0]]},\"injected\":[[0,128]],\"trees\":[],\"peers\":["
-                      "{\"member\":\"a\",\"pop\":\"N1\",\"near\":true,\"url\":\"http://198.18.1.11:40001\",\"have\":52,"
-                      "\"done\":false},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
-                      "{\"member\":\"a b\",\"url\":\"http://x\",\"have\":1},7]}",
-                      &out),
-               0));
+  cr_assert(
+    eq(int,
+       synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"send\":{\"rate_bps\":1.96e7,"
+              "\"orders\":[[64,64],[128,1],[200,0]],\"again_ms\":120},\"injected\":[[0,128]],\"trees\":[],\"peers\":["
+              "{\"member\":\"a\",\"pop\":\"N1\",\"near\":true,\"url\":\"http://198.18.1.11:40001\",\"have\":52,"
+              "\"done\":false},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
+              "{\"member\":\"a b\",\"url\":\"http://x\",\"have\":1},7]}",
+              &out),
+       0));
   cr_expect(not(out.finished));
   cr_expect(not(out.direct));
   cr_expect(not(out.unproven));
   cr_expect(eq(u64, out.rate_bps, 19600000));
+  cr_expect(eq(u64, out.again_ms, 120));
   cr_assert(eq(sz, out.orders.count, 1));
   cr_expect(eq(u32, out.orders.items[0].count, 65));
   cr_expect(eq(u32, out.injected.items[0].count, 128));
@@ -165,6 +167,7 @@ Test(messages, synced_refuses) {
     "{\"mode\":\"cdn\"}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"orders\":[]}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":-1,\"orders\":[]}}",
+    "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":1,\"again_ms\":-1}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[1]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[-1,4]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[4294967295,4]]}",

@@ -34,6 +34,11 @@ schedule(struct control *control, uint64_t ms) {
   evtimer_add(control->timer, &delay);
 }
 
+static uint64_t
+smaller(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
 /* The next sync, counted from the beginning of the last. */
 static void
 schedule_sync(struct control *control, uint64_t period_ms) {
@@ -117,7 +122,8 @@ take_answer(struct control *control, const struct api_answer *answer) {
     schedule(control, control->sync_ms);
     return;
   }
-  schedule_sync(control, control->hurry ? GAP_MS : control->sync_ms);
+  uint64_t period_ms = synced.again_ms ? smaller(synced.again_ms, control->sync_ms) : control->sync_ms;
+  schedule_sync(control, control->hurry || period_ms < GAP_MS ? GAP_MS : period_ms);
   control->hurry = false;
   control->config.synced(control->config.context, &synced);
   synced_free(&synced);

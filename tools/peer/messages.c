@@ -10,6 +10,7 @@
 #define RANGES_MAX 65536
 #define SYNC_MS_MIN 20
 #define SYNC_MS_MAX 10000
+#define AGAIN_MS_MAX 3600000
 
 static char *
 to_text(json_t *json) {
@@ -187,6 +188,8 @@ message_synced(const json_t *json, struct synced *synced, struct copse_error *er
   synced->unproven = json_is_false(json_object_get(json, "permitted"));
   if (send && !read_uint(send, "rate_bps", UINT64_MAX / 2, &synced->rate_bps))
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.rate_bps");
+  if (json_object_get(send, "again_ms") && !read_uint(send, "again_ms", AGAIN_MS_MAX, &synced->again_ms))
+    return copse_fail(error, -EPROTO, "the answer to sync has no usable send.again_ms");
   if (!read_ranges(json_object_get(send, "orders"), &synced->orders) ||
       !read_ranges(json_object_get(json, "injected"), &synced->injected) ||
       !read_peers(json_object_get(json, "peers"), synced)) {

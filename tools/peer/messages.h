@@ -50,6 +50,7 @@ struct synced {
   bool direct;   /* no trees: use peers only */
   bool unproven; /* the dataplane does not know our address (any more) */
   uint64_t rate_bps;
+  uint64_t again_ms; /* there may be orders after so long; 0: not told */
   struct ranges orders, injected;
   struct peer_info *peers;
   size_t peer_count;
