@@ -102,7 +102,7 @@ class Peer:
         self.lab, self.pop, self.seed = lab, pop, seed
         self.name = f"P{pop.name[1:]}.{index}"
         self.namespace, self.address = lab.network.peer(int(pop.name[1:]), index, lab.up, lab.down)
-        self.token = lab.account(self.name)
+        self.token = lab.account(self.name, lab.sharing(pop))
         self.output = os.path.join(lab.directory, f"{self.name}.out")
         self.process = None
         self.reset()
@@ -115,13 +115,17 @@ class Peer:
                 os.unlink(path)
 
     def start(self, *arguments):
+        """Runs copse-peer."""
         common = ["--pop", self.pop.url, "--token-file", self.token, "--ca", self.pop.certificate, "--address", self.address,
                   "--up", str(int(self.lab.up)), "--down", str(int(self.lab.down)), "--json"]
-        self.process = self.lab.start(self.namespace, self.name, "tools/peer/copse-peer", *arguments, *common, pipe=True)
+        self.run("tools/peer/copse-peer", *arguments, *common)
+
+    def run(self, program, *arguments):
+        self.process = self.lab.start(self.namespace, self.name, program, *arguments, pipe=True)
         threading.Thread(target=self.read, args=(self.process,), daemon=True).start()
 
-    def share(self, path, session=None):
-        self.start("share", path, *(["--session", session] if session else []))
+    def share(self, path, session=None, *more):
+        self.start("share", path, *(["--session", session] if session else []), *more)
 
     def get(self, session, *more):
         self.start("get", session, "-o", self.output, *more)
@@ -141,13 +145,11 @@ class Peer:
 class Lab:
     """`scale` times the paper's rates: 0.2 up, 0.7 down, 1.0 Mbit/s of each CDN link."""
 
-    GROWTH = 1.5
-
     def __init__(self, pops, scale=100.0, peers_per_pop=2, store="sqlite", more=""):
         root = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
         self.build = os.path.join(root, "build")
         self.up, self.down, self.link = 0.2e6 * scale, 0.7e6 * scale, 1.0e6 * scale
-        self.count, self.peers_per_pop = pops, peers_per_pop
+        self.count, self.peers_per_pop, self.growth = pops, peers_per_pop, 1.5
         self.pops, self.peers, self.processes = [], [], []
         self.reference_s = 3600.0
         self.store, self.etcd = store, None
@@ -162,7 +164,7 @@ class Lab:
         self.network = None
         try:
             self.hugepages = reserve_hugepages(HUGEPAGES_PER_POP * self.count)
-            self.network = Network(f"copse{os.getpid()}")
+            self.network = self.make_network(f"copse{os.getpid()}")
             self.pops = [Pop(self, index + 1) for index in range(self.count)]
             self.network.count_links({pop.name: pop.address for pop in self.pops}, BLOCK_PORT)
             if self.store == "etcd":
@@ -173,6 +175,9 @@ class Lab:
             self.close()
             raise
         return self
+
+    def make_network(self, prefix):
+        return Network(prefix)
 
     def __exit__(self, *_):
         self.close()
@@ -189,9 +194,13 @@ class Lab:
         with open(os.path.join(self.directory, "operator.token")) as handle:
             self.operator = handle.read().strip()
 
-    def account(self, name):
-        """An account; those of an area together have the credit that makes its growth factor. Returns its token's file."""
-        credit = (self.GROWTH - 1) * self.up * self.reference_s / 8 / self.peers_per_pop
+    def sharing(self, pop):
+        """How many peers of an area bring its credit."""
+        return self.peers_per_pop
+
+    def account(self, name, sharing=None):
+        """An account; so many of an area together have the credit that makes its growth factor. Returns its token's file."""
+        credit = (self.growth - 1) * self.up * self.reference_s / 8 / (sharing or self.peers_per_pop)
         status, body = self.pops[0].request("POST", "/v1/accounts", {"name": name, "credit_bytes": int(credit)}, self.operator)
         if status != 201:
             raise LabError(f"account {name}: {status} {body}")

@@ -41,14 +41,15 @@ class Network:
     def exec(self, namespace, *command, check=True):
         return run("ip", "netns", "exec", namespace, *command, check=check)
 
-    def leg(self, namespace, device, subnet):
-        """A link from a namespace to the router: .1 is its own address, .2 the router's."""
+    def leg(self, namespace, device, subnet, router_namespace=None):
+        """A link from a namespace to a router, the core unless told: .1 is its own address, .2 the router's."""
+        core = router_namespace or self.core
         self.legs += 1
         far = f"leg{self.legs}"
-        run("ip", "link", "add", far, "netns", self.core, "type", "veth", "peer", "name", device, "netns", namespace)
+        run("ip", "link", "add", far, "netns", core, "type", "veth", "peer", "name", device, "netns", namespace)
         base, last = subnet.rsplit(".", 1)
         own, router = f"{base}.{int(last) + 1}", f"{base}.{int(last) + 2}"
-        for where, dev, address in ((self.core, far, router), (namespace, device, own)):
+        for where, dev, address in ((core, far, router), (namespace, device, own)):
             self.exec(where, "ip", "addr", "add", f"{address}/30", "dev", dev)
             self.exec(where, "ip", "link", "set", dev, "up")
             # AF_XDP receives what the kernel sent as it is: checksums must be finished, segments single.
@@ -68,9 +69,9 @@ class Network:
         self.shape(self.core, far, down)
         return namespace, address
 
-    def shape(self, namespace, device, bps):
-        """TBF, 50 ms deep so that a pause of this machine does not cost rate, and 200 ms of queue."""
-        burst, limit = max(int(bps / 8 * 0.05), 4000), max(int(bps / 8 * 0.2), 30000)
+    def shape(self, namespace, device, bps, queue=None):
+        """TBF, 50 ms deep so that a pause of this machine does not cost rate, and 200 ms of queue unless told in bytes."""
+        burst, limit = max(int(bps / 8 * 0.05), 4000), queue or max(int(bps / 8 * 0.2), 30000)
         self.exec(namespace, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{int(bps)}bit", "burst",
                   str(burst), "limit", str(limit))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's study in the simulator, with its figures, and its TCP beside ns-2's.
-usage: scripts/study sim [--runs N] [--out DIRECTORY] | validate"""
+"""The paper's study in the simulator, with its figures, its TCP beside ns-2's, and the same on the real plane.
+usage: scripts/study sim [--runs N] [--out DIRECTORY] | validate | real [...]"""
 
 import argparse
 import concurrent.futures
@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 
+import real
+from lab import LabError
 from plot import picture
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -109,6 +111,34 @@ def run_sim(arguments):
     return 0
 
 
+def simulate_flash(directory, size_mb, scale):
+    """The rows of flash crowds at this scale."""
+    study = variant(os.path.join(directory, "paper-real.cfg"),
+                    {"arrivals": '("flash")', "sizes_bytes": f"({int(size_mb * 1e6)})", "runs": f"3; scale = {scale:.1f}"})
+    result = subprocess.run([os.path.join(BUILD, "copse-sim"), study, "--json"], stdout=subprocess.PIPE, check=True)
+    return json.loads(result.stdout)
+
+
+def run_real(arguments):
+    os.makedirs(arguments.out, exist_ok=True)
+    try:
+        return real.study(STUDY, arguments, lambda scale: simulate_flash(arguments.out, arguments.size, scale))
+    except (LabError, RuntimeError) as error:
+        print(f"scripts/study: {error}", file=sys.stderr)
+        return 1
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
+def modes(text):
+    chosen = text.split(",")
+    if not set(chosen) <= set(real.MODES):
+        raise argparse.ArgumentTypeError("some of " + ", ".join(real.MODES))
+    return chosen
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/study", description=__doc__.split("\n", maxsplit=1)[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -116,8 +146,15 @@ def main():
     sim.add_argument("--runs", type=int, help="seeds of chance (default: 10, for the large files 3)")
     sim.add_argument("--out", default=os.path.join(ROOT, "build", "study"), help="directory of the results")
     commands.add_parser("validate", help="TCP and queues beside ns-2")
+    plane = commands.add_parser("real", help="flash crowds in network namespaces, and libtorrent on the same links")
+    plane.add_argument("--peers", type=numbers, default=[12, 24, 36], metavar="N,...", help="how many (default: 12,24,36)")
+    plane.add_argument("--modes", type=modes, default=list(real.MODES), metavar="MODE,...", help="some of " + ", ".join(real.MODES))
+    plane.add_argument("--runs", type=int, default=3, help="of each mode and number of peers; 0: only the table (default: 3)")
+    plane.add_argument("--size", type=float, default=50, metavar="MB", help="of the file (default: 50)")
+    plane.add_argument("--scale", type=float, default=50, metavar="X", help="times the paper's rates (default: 50)")
+    plane.add_argument("--out", default=os.path.join(ROOT, "build", "study"), help="directory of the results, which add up")
     arguments = parser.parse_args()
-    return validate() if arguments.command == "validate" else run_sim(arguments)
+    return {"validate": lambda _: validate(), "sim": run_sim, "real": run_real}[arguments.command](arguments)
 
 
 sys.exit(main())

@@ -30,6 +30,8 @@ def file_hash(path):
 
 
 class Transfer:
+    more = ()  # options of every copse-peer
+
     def __init__(self, lab, path, peers):
         self.lab, self.path = lab, path
         self.seeds = [peer for peer in peers if peer.seed]
@@ -46,16 +48,16 @@ class Transfer:
         self.fetch()
 
     def share(self):
-        self.seeds[0].share(self.path)
+        self.seeds[0].share(self.path, None, *self.more)
         self.session = self.until("the first seed's session", lambda: self.seeds[0].session)
         for seed in self.seeds[1:]:
-            seed.share(self.path, self.session)
+            seed.share(self.path, self.session, *self.more)
         self.until("all seeds in the session", lambda: self.members_that("seed") == len(self.seeds))
 
     def fetch(self):
         self.start_time = time.monotonic()
         for peer in self.receivers:
-            peer.get(self.session)
+            peer.get(self.session, *self.more)
         self.samples = [(self.start_time, self.lab.network.link_counters())]
 
     def members_that(self, have):
