@@ -77,14 +77,14 @@ class Pop:
         return ["ip", "netns", "exec", self.namespace, os.path.join(self.lab.build, "tools/copse/copse"), *words, "--endpoint",
                 self.url, "--token-file", os.path.join(self.lab.directory, "operator.token"), "--ca", self.certificate]
 
-    def request(self, method, path, body=None, token=None):
+    def request(self, method, path, body=None, token=None, more=None):
         """(status, parsed JSON or text) of one HTTPS request, made from inside the PoP's namespace."""
         context = ssl.create_default_context(cafile=self.certificate)
         raw = self.lab.network.inside(self.namespace, lambda: socket.create_connection((self.address, API_PORT), 5))
         with context.wrap_socket(raw, server_hostname=self.address) as tls:
             connection = http.client.HTTPSConnection(self.address, API_PORT)
             connection.sock = tls
-            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **(more or {})}
             data = None if body is None else json.dumps(body)
             connection.request(method, path, data, headers)
             response = connection.getresponse()
