@@ -37,8 +37,7 @@ struct copse_caller {
 /* session/members.h: join, sync, leave (docs/api.md). `body` is the parsed request. */
 void copse_member_join(struct copse_control *control, const struct copse_caller *caller, const char *session,
                        const json_t *body, struct copse_answer *answer);
-/* After a join that was answered 201: true once the dataplane has the member, so that what its peer sends is known. It
- * is so before the store's next change is delivered, unless the dataplane is away or busy. */
+/* After a join that was answered 201: true once the dataplane has the member, so that what its peer sends is known. */
 bool copse_member_ready(const struct copse_control *control, const char *member);
 void copse_member_sync(struct copse_control *control, const struct copse_caller *caller, const char *session,
                        const char *member, const json_t *body, struct copse_answer *answer);
@@ -60,6 +59,8 @@ copse_view copse_view_why;
 
 struct copse_store *copse_control_store(struct copse_control *control);
 struct event_base *copse_control_base(struct copse_control *control);
+/* `taken` is called from the loop whenever the dataplane has taken what it was sent; null: no longer. */
+void copse_control_on_taken(struct copse_control *control, void (*taken)(void *context), void *context);
 const char *copse_control_pop(const struct copse_control *control);
 /* True while the store answers and the dataplane is connected. */
 bool copse_control_healthy(const struct copse_control *control);

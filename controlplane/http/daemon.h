@@ -14,7 +14,7 @@ struct connection {
   int socket;
   uint64_t since_ns; /* when it was made, when its last request began, or when that was answered */
   bool asking;       /* between headers and the end of the answer */
-  bool waiting;      /* suspended: a long poll */
+  bool waiting;      /* suspended: a long poll, or a join until the dataplane has it */
   bool leaving;      /* made to end, its place is another's */
 };
 
@@ -32,7 +32,7 @@ struct copse_http {
   struct connections connections;
   uint64_t connection_count, connection_limit;
   uint64_t body_bytes;      /* held for large bodies that are being received */
-  struct exchanges waiting; /* long polls */
+  struct exchanges waiting; /* suspended */
   uint16_t port;
   bool stopping;
   bool place_free; /* a connection was closed while the library ran */
@@ -58,7 +58,9 @@ enum MHD_Result copse_exchange_handle(void *context, struct MHD_Connection *conn
                                       size_t *upload_length, void **state);
 void copse_exchange_done(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code);
-/* Lets long polls look again; `last`: they answer whatever they find. */
+/* Lets all that wait look again; `last`: they answer whatever they find. */
 void copse_exchanges_wake(struct copse_http *http, bool last);
+/* The same for joins alone. */
+void copse_exchanges_wake_joins(struct copse_http *http);
 
 #endif

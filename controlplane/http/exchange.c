@@ -152,6 +152,17 @@ copse_exchanges_wake(struct copse_http *http, bool last) {
   }
 }
 
+void
+copse_exchanges_wake_joins(struct copse_http *http) {
+  struct exchange *exchange = TAILQ_FIRST(&http->waiting), *next;
+
+  for (; exchange != NULL; exchange = next) {
+    next = TAILQ_NEXT(exchange, entry);
+    if (exchange->call.joined != NULL)
+      stop_waiting(exchange);
+  }
+}
+
 enum MHD_Result
 copse_exchange_wait(struct exchange *exchange) {
   struct copse_http *http = exchange->http;

@@ -145,6 +145,11 @@ store_changed(void *context) {
   copse_exchanges_wake(context, false);
 }
 
+static void
+dataplane_has_taken(void *context) {
+  copse_exchanges_wake_joins(context);
+}
+
 union name {
   struct sockaddr any;
   struct sockaddr_in v4;
@@ -297,6 +302,7 @@ copse_http_start(struct copse_control *control, const struct copse_http_config *
     copse_http_stop(http);
     return result;
   }
+  copse_control_on_taken(control, dataplane_has_taken, http);
   *out = http;
   return 0;
 }
@@ -316,6 +322,7 @@ void
 copse_http_stop(struct copse_http *http) {
   if (http == NULL)
     return;
+  copse_control_on_taken(http->api.control, NULL, NULL);
   if (http->daemon != NULL) {
     http->stopping = true;
     copse_exchanges_wake(http, true);

@@ -284,6 +284,12 @@ copse_control_base(struct copse_control *control) {
   return control->base;
 }
 
+void
+copse_control_on_taken(struct copse_control *control, void (*taken)(void *context), void *context) {
+  control->taken = taken;
+  control->taken_context = context;
+}
+
 const char *
 copse_control_pop(const struct copse_control *control) {
   return control->config->pop;

@@ -152,6 +152,8 @@ on_result(void *context, const struct copse_api_result *result) {
     nodes->confirmed = nodes->sent;
     nodes->state = COPSE_NODES_READY;
     copse_control_soon(control);
+    if (control->taken != NULL)
+      control->taken(control->taken_context);
     return;
   }
   if (result->status == -ECONNRESET)

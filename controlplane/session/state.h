@@ -72,6 +72,8 @@ struct copse_control {
   char api[COPSE_URL_BYTES];
   struct copse_endpoint endpoint; /* of our dataplane */
   struct copse_dataplane *dataplane;
+  void (*taken)(void *context); /* told when the dataplane has taken a batch, may be null */
+  void *taken_context;
   struct copse_model model;
   struct copse_nodes nodes;
   struct copse_measure measure;

@@ -162,8 +162,9 @@ class Joiner(threading.Thread):
 
 
 def crowd_of_joins(count=1000):
-    """A thousand peers join within one second; time counts from when each wanted to."""
-    with Server("address_connections = 2000; connections = 2000;") as server:
+    """A thousand peers join within one second; time counts from when each wanted to. None may wait for what a later one
+    changes: behind the last of them nothing changes any more until its long poll would be over."""
+    with Server("address_connections = 2000; connections = 2000;", events_ms=25000) as server:
         token = server.account("alice")
         session = server.session(token)
         server.join(session, token, number=2000, seed=True)
@@ -185,10 +186,10 @@ def crowd_of_joins(count=1000):
             link = answer.headers.get("Link")
             path = link[1:link.index(">")] if link else None
         assert members == count + 1, members
-    p50, p99 = seconds[count // 2], seconds[count * 99 // 100]
-    print(f"{count} joins wanted within 1 s: all done after {total:.2f} s; p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms; "
-          f"{1000 * used / count:.2f} ms of the server's CPU each")
-    assert p99 < 5, p99
+    p50, p99, last = seconds[count // 2], seconds[count * 99 // 100], seconds[-1]
+    print(f"{count} joins wanted within 1 s: all done after {total:.2f} s; p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms, "
+          f"slowest {1000 * last:.0f} ms; {1000 * used / count:.2f} ms of the server's CPU each")
+    assert last < 15, last
 
 
 def mutate(chance, text):

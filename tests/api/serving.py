@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.parse
 
-HTTP = "address = \"127.0.0.1\"; port = 0; address_requests_per_s = 1e6; address_request_burst = 1000000; events_ms = 400;"
+HTTP = "address = \"127.0.0.1\"; port = 0; address_requests_per_s = 1e6; address_request_burst = 1000000;"
 S = "%032x" % 7
 
 
@@ -23,10 +23,11 @@ class Answer:
 
 
 class Server:
-    """Three PoPs; ends when the context is left. `http` and `more` are added to the configuration."""
+    """Three PoPs; ends when the context is left. `http` and `more` are added to the configuration; a long poll waits for
+    `events_ms`."""
 
-    def __init__(self, http="", more=""):
-        self.process = subprocess.Popen([os.environ["COPSE_API_SERVER"], f"http = {{ {HTTP} {http} }}; {more}"],
+    def __init__(self, http="", more="", events_ms=400):
+        self.process = subprocess.Popen([os.environ["COPSE_API_SERVER"], f"http = {{ {HTTP} events_ms = {events_ms}; {http} }}; {more}"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8"})  # memory is measured
         line = self.process.stdout.readline()

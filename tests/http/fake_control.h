@@ -11,6 +11,9 @@ struct copse_control {
   struct event_base *base;
   atomic_bool healthy;
   atomic_int unready; /* so many times a member that joined is not ready yet */
+  atomic_bool takes;  /* the dataplane takes a batch in the next turn of the loop */
+  void (*taken)(void *context);
+  void *taken_context;
 };
 
 #endif

@@ -42,6 +42,8 @@ poll_store(int file, short what, void *context) {
 
   (void)file, (void)what;
   copse_store_poll(server->control.store, now_ms());
+  if (atomic_exchange(&server->control.takes, false))
+    server->control.taken(server->control.taken_context);
 }
 
 static void

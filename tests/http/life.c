@@ -97,14 +97,21 @@ prepare_short_poll(void) {
 
 #define JOIN "/v1/sessions/0123456789abcdef0123456789abcdef/members"
 
-/* A join is answered when its member is ready: that is looked at with every change of the store. */
+static void *
+take_later(void *context) {
+  usleep(300000);
+  atomic_store(&server.control.takes, true);
+  return context;
+}
+
+/* A join is answered when the dataplane has taken its member, though nothing changes in the store. */
 Test(life, join_waits_for_the_dataplane, .init = set_up, .fini = tear_down) {
   pthread_t thread;
   double begin;
 
   usleep(50000);
   atomic_store(&server.control.unready, 1);
-  pthread_create(&thread, NULL, put_later, NULL);
+  pthread_create(&thread, NULL, take_later, NULL);
   begin = client_now_s();
   cr_expect(eq(long, ask(&server, "POST", JOIN, operator, "{}")->status, 201));
   cr_expect(client_now_s() - begin > 0.2 && client_now_s() - begin < 3, "%.1f s", client_now_s() - begin);
