@@ -44,7 +44,7 @@ copse_reply_store(struct copse_call *call, int error) {
   if (error == -EAGAIN)
     copse_reply_fail(call, 503, NULL, "others change the same record: try again");
   else
-    copse_reply_fail(call, 503, NULL, "the store does not answer: %s", strerror(-error));
+    copse_reply_fail(call, 503, NULL, "the store cannot do this now: %s", strerror(-error));
 }
 
 /* A sentence may have been cut inside a character, which is no JSON string then. */

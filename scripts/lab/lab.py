@@ -160,6 +160,7 @@ class Lab:
             signal.signal(number, signal.default_int_handler)
         self.directory = tempfile.mkdtemp(prefix="copse-", dir="/tmp")
         os.chmod(self.directory, 0o711)
+        self.database = os.path.join(self.directory, "store.db")
         self.hugepages = None
         self.network = None
         try:
@@ -273,7 +274,7 @@ address4 = "{pop.address}";
         pops = ", ".join(f'{{ name = "{name}"; }}' for name in names)
         return f"""pop = "{pop.name}";
 block_address = "{pop.address}";
-{self.etcd.configuration() if self.etcd else f'store = "{self.directory}/store.db";'}
+{self.etcd.configuration() if self.etcd else f'store = "{self.database}";'}
 dataplane = "{pop.api}";
 state_dir = "{pop.directory}";
 http = {{ port = {API_PORT}; operator_token = "{self.directory}/operator.token"; }};

@@ -184,6 +184,54 @@ Test(store_etcd, what_was_compacted_meanwhile_is_told) {
   copse_store_close(store);
 }
 
+/* The member that raised the alarm must be named. */
+static void
+end_alarm(void) {
+  json_t *found = etcd_cluster_ask(etcd, "/v3/maintenance/alarm", "{}");
+  const json_t *alarm = json_array_get(json_object_get(found, "alarms"), 0);
+  char body[128];
+
+  cr_assert_not_null(alarm);
+  snprintf(body, sizeof(body), "{\"action\":\"DEACTIVATE\",\"memberID\":\"%s\",\"alarm\":\"NOSPACE\"}",
+           json_string_value(json_object_get(alarm, "memberID")));
+  json_decref(etcd_cluster_ask(etcd, "/v3/maintenance/alarm", body));
+  json_decref(found);
+}
+
+/* etcd raises an alarm and takes nothing more, whole transactions included; whoever runs it makes room. */
+Test(store_etcd, a_full_store_is_told_and_recovers) {
+  struct copse_change change = {COPSE_CHANGE_PUT, "/big", NULL, 0};
+  struct copse_error error = {""};
+  struct copse_store *store;
+  char body[64], *value = malloc(100001);
+  int result = 0;
+
+  memset(value, 'v', 100000);
+  value[100000] = '\0';
+  change.value = value;
+  etcd_cluster_start(etcd, 1, NULL);
+  store = etcd_cluster_open(etcd);
+  etcd_server_kill(etcd, 0);
+  etcd->quota_bytes = 4 << 20;
+  etcd_server_start(etcd, 0);
+  put_at_last(store, "/before", "1");
+  for (int i = 0; i < 100 && result == 0; i++)
+    result = copse_store_commit(store, NULL, 0, &change, 1, NULL, &error);
+  cr_expect_eq(result, -ENOSPC, "%d %s", result, error.text);
+  cr_expect(strstr(error.text, "database space exceeded") != NULL, "%s", error.text);
+  expect(store, "/before", "1");
+  cr_expect_geq(copse_store_poll(store, now()), 0, "it is not away");
+  snprintf(body, sizeof(body), "{\"revision\":\"%llu\",\"physical\":true}",
+           (unsigned long long)revision_of(store, "/big"));
+  json_decref(etcd_cluster_ask(etcd, "/v3/kv/compaction", body));
+  json_decref(etcd_cluster_ask(etcd, "/v3/maintenance/defragment", "{}"));
+  cr_expect_eq(put(store, "/after", "1", 0), -ENOSPC, "until the alarm is over");
+  end_alarm();
+  put_at_last(store, "/after", "1");
+  copse_store_close(store);
+  free(value);
+}
+
 Test(store_etcd, another_store_in_its_place_is_told) {
   struct copse_store *store;
   struct seen seen = {0};

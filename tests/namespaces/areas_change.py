@@ -19,7 +19,7 @@ HARMLESS = ("not_wanted", "own_packet", "unproven")
 
 def plans(lab, session):
     """All plans the session has had, as the store's log has them."""
-    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
         return [json.loads(value) for value, in store.execute("SELECT value FROM changes WHERE key = ? ORDER BY 1", (
             f"/sessions/{session}/plan",)) if value]
 

@@ -15,7 +15,7 @@ SOURCES, PLACES = ("granted", "earned"), ("credit", "leased", "charged", "lost")
 
 def books(lab):
     """Sums over all accounts, by book. Raises when an account or the leases do not add up."""
-    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
         rows = {key: json.loads(value) for key, value in store.execute(
             "SELECT key, value FROM kv WHERE key LIKE '/accounts/%' OR key LIKE '/sessions/%/trees/%'")}
     accounts = {key: row for key, row in rows.items() if key.startswith("/accounts/")}

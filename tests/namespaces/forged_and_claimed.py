@@ -37,7 +37,7 @@ def ip_packet(source, source_port, destination, payload):
 
 def flows(lab, session):
     """(source, port, destination, label) of all that is accepted somewhere: from members, and from parents in trees."""
-    store = sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True)
+    store = sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True)
     rows = {key: json.loads(value) for key, value in store.execute("SELECT key, value FROM kv WHERE key LIKE ?",
                                                                     (f"/sessions/{session}/%",)) if value}
     address = {pop.name: pop.address for pop in lab.pops}

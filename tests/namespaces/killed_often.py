@@ -19,7 +19,7 @@ from transfer import Transfer, random_file  # noqa: E402
 
 def oversold(lab):
     """Links on which trees hold more than there is."""
-    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
         rows = {key: json.loads(value) for key, value in store.execute(
             "SELECT key, value FROM kv WHERE key LIKE '/links/%' OR key LIKE '/reserved/%'")}
     budgets = {key.removeprefix("/links/"): row["bandwidth_bps"] for key, row in rows.items() if key.startswith("/links/")}
@@ -28,8 +28,8 @@ def oversold(lab):
 
 
 def describe(lab):
-    """What the store says of sessions that are open, for when a transfer does not end."""
-    with sqlite3.connect(f"file:{lab.directory}/store.db?mode=ro", uri=True) as store:
+    """What the store says of sessions that are open and what everybody said last, for when a transfer does not end."""
+    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
         rows = dict(store.execute("SELECT key, value FROM kv WHERE key LIKE '/sessions/%'"))
     lines = []
     for key, value in rows.items():
@@ -37,7 +37,11 @@ def describe(lab):
             lines.append(f"{key}: owner {rows.get(key + '/owner')}, orders {rows.get(key + '/orders', 'none')[:200]}")
             lines += [f"  {name.removeprefix(key)} {row[:160]}" for name, row in rows.items()
                       if name.startswith((f"{key}/members/", f"{key}/progress/"))]
-    return "\n".join(lines + [f"{peer.name}: {peer.session} {peer.status}" for peer in lab.peers])
+    lines += [f"{peer.name}: {peer.session} {peer.status}" for peer in lab.peers]
+    for name in sorted({process.name for process in lab.processes}):
+        with open(os.path.join(lab.directory, f"{name}.log"), errors="replace") as handle:
+            lines += [f"{name}: {line.rstrip()}" for line in handle.readlines()[-12:]]
+    return "\n".join(lines)
 
 
 class Killer(threading.Thread):
