@@ -6,7 +6,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEY_BYTES (sizeof "/links/" + COPSE_LINK_CHARS)
+#define KEY_BYTES (sizeof "/reserved/" + COPSE_LINK_CHARS)
+
+/* Answers with the budget that holds now, and what trees hold on the link: more, until they are planned anew. */
+static void
+answer_budget(struct copse_call *call, const json_t *record) {
+  const json_t *budget = json_object_get(record, "budget_bps");
+  const json_int_t bandwidth_bps =
+    json_integer_value(budget != NULL ? budget : json_object_get(record, "bandwidth_bps"));
+  json_int_t reserved_bps = 0;
+  struct copse_value value;
+  char key[KEY_BYTES];
+  json_t *reserved = NULL, *rate;
+  const char *holder;
+
+  snprintf(key, sizeof(key), "/reserved/%s", call->link);
+  if (copse_store_get(copse_control_store(call->api->control), key, &value) == 0) {
+    reserved = json_loads(value.value, 0, NULL);
+    copse_value_free(&value);
+  }
+  json_object_foreach(reserved, holder, rate) {
+    reserved_bps += json_integer_value(rate);
+  }
+  json_decref(reserved);
+  call->reply.answer.status = 200;
+  call->reply.answer.body = json_pack("{s:I, s:I, s:I}", "bandwidth_bps", bandwidth_bps, "reserved_bps", reserved_bps,
+                                      "over_bps", reserved_bps > bandwidth_bps ? reserved_bps - bandwidth_bps : 0);
+  if (call->reply.answer.body == NULL)
+    copse_reply_fail(call, 503, NULL, "no memory");
+}
 
 /* Writes the budget, or takes it back where `budget` is null. -EAGAIN: the record has changed since it was read;
  * otherwise the reply is set. */
@@ -31,7 +59,7 @@ change_budget(struct copse_call *call, const uint64_t *budget_bps) {
     change.value = text;
     result = text != NULL ? copse_record_commit(call, &compare, 1, &change, 1) : -ENOMEM;
     if (result == 0)
-      call->reply.answer.status = 204;
+      answer_budget(call, record);
     else if (result == -ENOMEM)
       copse_reply_fail(call, 503, NULL, "no memory");
   }

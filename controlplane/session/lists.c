@@ -88,6 +88,7 @@ copse_view_pops(struct copse_control *control, const struct copse_query *query, 
 static json_t *
 link_json(const struct copse_model *model, const struct copse_link *link, uint64_t now_s) {
   struct copse_link_now now;
+  const uint64_t capacity_bps = copse_link_capacity(link);
   uint64_t reserved_bps = 0;
   const char *holder;
   json_t *rate, *json;
@@ -96,12 +97,13 @@ link_json(const struct copse_model *model, const struct copse_link *link, uint64
     reserved_bps += (uint64_t)json_integer_value(rate);
   }
   copse_stats_link(model, link->from, link->to, now_s, &now);
-  json = json_pack("{s:s, s:s, s:I, s:I, s:b, s:I, s:f, s:s, s:I, s:I, s:I, s:I}", "from", link->from, "to", link->to,
-                   "bandwidth_bps", (json_int_t)link->record.bandwidth_bps, "configured_bps",
+  json = json_pack("{s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:f, s:s, s:I, s:I, s:I, s:I}", "from", link->from, "to",
+                   link->to, "bandwidth_bps", (json_int_t)link->record.bandwidth_bps, "configured_bps",
                    (json_int_t)link->record.configured_bps, "overridden", link->record.overridden, "reserved_bps",
-                   (json_int_t)reserved_bps, "delay_ms", link->record.delay_ms, "by", link->record.by, "bps",
-                   (json_int_t)now.bps, "bytes", (json_int_t)now.bytes, "drops", (json_int_t)now.drops, "drops_pps",
-                   (json_int_t)now.drops_pps);
+                   (json_int_t)reserved_bps, "over_bps",
+                   (json_int_t)(reserved_bps > capacity_bps ? reserved_bps - capacity_bps : 0), "delay_ms",
+                   link->record.delay_ms, "by", link->record.by, "bps", (json_int_t)now.bps, "bytes",
+                   (json_int_t)now.bytes, "drops", (json_int_t)now.drops, "drops_pps", (json_int_t)now.drops_pps);
   if (now.loss_known)
     json_object_set_new(json, "loss", json_real(now.loss));
   if (link->measured_revision != 0)

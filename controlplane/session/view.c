@@ -52,14 +52,15 @@ tree_json(const struct copse_session *session, const struct copse_planned_tree *
   char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
 
   snprintf(name, sizeof(name), "%s/%s", tree->id, tree->root);
-  return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:b, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "id",
-                   tree->id, "session", session->id, "number", (json_int_t)tree->number, "root", tree->root, "status",
-                   copse_tree_status_name(tree->status), "reason", tree->reason, "clamped", tree->clamped, "installed",
-                   copse_set_find(&session->installed, name) != NULL, "growth", tree->growth, "min_bps",
+  return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:b, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+                   "id", tree->id, "session", session->id, "number", (json_int_t)tree->number, "root", tree->root,
+                   "status", copse_tree_status_name(tree->status), "reason", tree->reason, "clamped", tree->clamped,
+                   "installed", copse_set_find(&session->installed, name) != NULL, "growth", tree->growth, "min_bps",
                    (json_int_t)tree->min_bps, "max_bps", (json_int_t)tree->max_bps, "rate_bps",
-                   (json_int_t)tree->rate_bps, "bps", (json_int_t)record->bps, "packets", (json_int_t)record->packets,
-                   "bytes", (json_int_t)record->bytes, "granted_bytes", (json_int_t)record->granted_bytes,
-                   "charged_bytes", (json_int_t)record->charged_bytes, "edges", edges_json(tree));
+                   (json_int_t)tree->rate_bps, "bound_bps", (json_int_t)session->plan.bound_bps, "bps",
+                   (json_int_t)record->bps, "packets", (json_int_t)record->packets, "bytes", (json_int_t)record->bytes,
+                   "granted_bytes", (json_int_t)record->granted_bytes, "charged_bytes",
+                   (json_int_t)record->charged_bytes, "edges", edges_json(tree));
 }
 
 /* Trees in build order but those before and at the root `after`. False when the page is full. */

@@ -86,6 +86,18 @@ budget_path(struct context *context) {
   return path;
 }
 
+/* The answer to a change: what trees hold may be more than they may hold now. */
+static void
+tell_budget(const json_t *answer) {
+  const double over_bps = number_of(answer, "over_bps");
+
+  printf("the budget is %.3f Mbit/s; trees hold %.3f", number_of(answer, "bandwidth_bps") / 1e6,
+         number_of(answer, "reserved_bps") / 1e6);
+  if (over_bps > 0)
+    printf(", %.3f too much: they are planned anew, and 'copse links' shows when it fits", over_bps / 1e6);
+  putchar('\n');
+}
+
 /* Whatever the budget is now, it becomes this; `budget_bps` null: the configuration's. */
 static int
 change_budget(struct context *context, const uint64_t *budget_bps, struct copse_error *error) {
@@ -96,9 +108,13 @@ change_budget(struct context *context, const uint64_t *budget_bps, struct copse_
                             : client_ask(context->client, budget_bps != NULL ? "PUT" : "DELETE", path, body,
                                          "If-Match: *", &answer, error);
 
-  json_decref(answer);
   json_decref(body);
   free(path);
+  if (result == 0 && context->json)
+    return print_json(answer, error);
+  if (result == 0)
+    tell_budget(answer);
+  json_decref(answer);
   return result;
 }
 

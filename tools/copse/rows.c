@@ -97,6 +97,7 @@ static void
 add_quality(struct table *table, const json_t *item) {
   const json_t *measured = json_object_get(item, "measured"), *loss = json_object_get(item, "loss");
   const char *state = text_of(measured, "state");
+  const bool set = is_true(item, "overridden"), over = number_of(item, "over_bps") > 0;
   double lost = loss != NULL ? json_number_value(loss) : json_number_value(json_object_get(measured, "loss"));
 
   if (loss == NULL && measured == NULL)
@@ -110,7 +111,8 @@ add_quality(struct table *table, const json_t *item) {
             strcmp(state, "down") == 0       ? STYLE_BAD
             : strcmp(state, "degraded") == 0 ? STYLE_WARNING
                                              : STYLE_PLAIN,
-            "%s%s", state, is_true(item, "overridden") ? (state[0] != '\0' ? ", set" : "set") : "");
+            "%s%s%s%s%s", state, set && state[0] != '\0' ? ", " : "", set ? "set" : "",
+            over && (set || state[0] != '\0') ? ", " : "", over ? "too much held" : "");
 }
 
 void
@@ -185,8 +187,8 @@ add_edges(struct table *table, const json_t *item, const struct look *look) {
 
 void
 trees_table(const json_t *list, const struct look *look, struct table *table) {
-  static const char *const titles[] = {"tree", "session", "root", "status",   ">carried", ">rate",
-                                       "use",  ">B",      ">C·M", ">charged", "edges"};
+  static const char *const titles[] = {"tree", "session", "root", "status", ">carried", ">rate",
+                                       "use",  ">B",      ">C·M", ">bound", ">charged", "edges"};
   const json_t *item;
   size_t i;
 
@@ -206,6 +208,7 @@ trees_table(const json_t *list, const struct look *look, struct table *table) {
     table_add(table, STYLE_PLAIN, "%s", ok ? bars : "");
     add_rate(table, item, "min_bps");
     add_rate(table, item, "max_bps");
+    add_rate(table, item, "bound_bps");
     add_bytes(table, item, "charged_bytes");
     add_edges(table, item, look);
   }
