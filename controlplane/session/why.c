@@ -132,6 +132,28 @@ loses(const struct copse_model *model, const struct copse_planned_tree *tree, ui
   return false;
 }
 
+/* A link of the tree that STAMP has found worth less than its budget. */
+static bool
+meets_poor_link(const struct copse_model *model, const struct copse_planned_tree *tree, struct copse_why *out) {
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    const struct copse_link *link = copse_model_link(model, tree->edges[i].from, tree->edges[i].to);
+    const struct copse_measured_record *measured;
+
+    if (link == NULL || link->measured_revision == 0 || link->measured.capacity_percent == 100)
+      continue;
+    measured = &link->measured;
+    json_object_set_new(out->numbers, "link", json_string(link->name));
+    json_object_set_new(out->numbers, "link_loss", json_real(measured->loss));
+    number(out, "link_capacity_percent", measured->capacity_percent);
+    say(out, COPSE_WHY_LOSS,
+        "%.1f %% of the test packets on the link %s to %s do not arrive: it is %s, and plans use %u %% of its budget",
+        100 * measured->loss, link->from, link->to, copse_measured_state(measured),
+        (unsigned)measured->capacity_percent);
+    return true;
+  }
+  return false;
+}
+
 static bool
 is_at_rate(const struct copse_planned_tree *tree, const struct copse_tree_record *record, struct copse_why *out) {
   if (record->red_pps == 0 && !is_at(record->bps, tree->rate_bps))
@@ -212,7 +234,7 @@ copse_why_tree(const struct copse_model *model, const struct copse_session *sess
     explain_absence(tree, out);
   else if (is_installed(session, tree, out) && !lacks_credit(tree, record, out) &&
            !meets_full_link(model, tree, now_s, out) && !loses(model, tree, now_s, out) &&
-           !is_at_rate(tree, record, out))
+           !meets_poor_link(model, tree, out) && !is_at_rate(tree, record, out))
     explain_senders(session, tree, record, out);
 }
 

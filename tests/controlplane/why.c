@@ -198,6 +198,16 @@ Test(why, loss_on_a_link) {
   expect_verdict(verdict_of_tree(), "sender", "at N1"); /* clocks */
 }
 
+Test(why, a_link_that_test_packets_have_found_degraded) {
+  put("/measured/N1/N2", "{\"capacity_percent\":50,\"heard\":true,\"loss\":0.1,\"delay_ms\":1.0,\"jitter_ms\":0.1}");
+  expect_verdict(verdict_of_tree(), "loss",
+                 "10.0 % of the test packets on the link N1 to N2 do not arrive: it is degraded");
+  expect_verdict(verdict_of(PEER), "loss", "plans use 50 % of its budget");
+  cr_expect(eq(long, (long)number("link_capacity_percent"), 50));
+  put("/measured/N1/N2", "{\"capacity_percent\":100,\"heard\":true,\"loss\":0.01,\"delay_ms\":1.0,\"jitter_ms\":0.1}");
+  expect_verdict(verdict_of_tree(), "sender", "send 10.000 Mbit/s");
+}
+
 Test(why, loss_at_the_last_hop) {
   put_progress(PEER, 10, 7000000, 0, 10000000, false);
   expect_verdict(verdict_of(PEER), "loss", "27 % of what N2 sends");
