@@ -13,6 +13,30 @@ bounded_rate(uint64_t rate_bps) {
   return rate_bps > COPSE_RATE_MAX_BPS ? COPSE_RATE_MAX_BPS : rate_bps;
 }
 
+/* A link that is refused stays what it is. */
+static void
+walk_link(const struct copse_walk *walk, const struct copse_link *link) {
+  const struct copse_pop *pop = copse_set_find(&walk->control->model.pops, link->to);
+  struct copse_shadow_link *have = copse_shadow_link(walk->shadow, link->to);
+  struct copse_api_link want = {.burst_us = (uint32_t)walk->control->config->burst_us};
+
+  if (have != NULL)
+    have->wanted = true;
+  if ((pop == NULL && have == NULL) || copse_nodes_refused(walk->nodes, link->to, walk->now_ms))
+    return;
+  want.slot = have != NULL ? have->set.slot : copse_slots_take(&walk->shadow->link_slots);
+  want.budget_bps = bounded_rate(link->record.bandwidth_bps);
+  want.remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
+  copse_copy(want.name, sizeof(want.name), link->to);
+  if (want.slot == COPSE_SLOTS_NONE)
+    return;
+  if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0)
+    copse_nodes_link(walk->nodes, &want);
+  have = copse_shadow_link(walk->shadow, link->to);
+  if (have != NULL)
+    have->wanted = true;
+}
+
 static void
 walk_links(struct copse_walk *walk) {
   const struct copse_model *model = &walk->control->model;
@@ -21,24 +45,9 @@ walk_links(struct copse_walk *walk) {
     ((struct copse_shadow_link *)walk->shadow->links.items[i])->wanted = false;
   for (size_t i = 0; i < model->links.count && !is_full(walk); i++) {
     const struct copse_link *link = model->links.items[i];
-    const struct copse_pop *pop = copse_set_find(&model->pops, link->to);
-    struct copse_shadow_link *have = copse_shadow_link(walk->shadow, link->to);
-    struct copse_api_link want = {.burst_us = (uint32_t)walk->control->config->burst_us};
 
-    if (!is_here(walk, link->from) || link->revision == 0 || link->record.bandwidth_bps == 0 ||
-        (pop == NULL && have == NULL))
-      continue;
-    want.slot = have != NULL ? have->set.slot : copse_slots_take(&walk->shadow->link_slots);
-    want.budget_bps = bounded_rate(link->record.bandwidth_bps);
-    want.remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
-    copse_copy(want.name, sizeof(want.name), link->to);
-    if (want.slot == COPSE_SLOTS_NONE)
-      return;
-    if (have == NULL || memcmp(&have->set, &want, sizeof(want)) != 0)
-      copse_nodes_link(walk->nodes, &want);
-    have = copse_shadow_link(walk->shadow, link->to);
-    if (have != NULL)
-      have->wanted = true;
+    if (is_here(walk, link->from) && link->revision != 0 && link->record.bandwidth_bps > 0)
+      walk_link(walk, link);
   }
 }
 

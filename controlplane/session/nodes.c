@@ -117,6 +117,8 @@ find_culprit(void *context, uint16_t kind, const void *record, size_t length) {
     id = ((const struct copse_api_tree *)record)->id;
   if (id != 0)
     snprintf(culprit->id, sizeof(culprit->id), "%016llx", (unsigned long long)id);
+  if (kind == COPSE_API_LINK_SET)
+    copse_copy(culprit->id, sizeof(culprit->id), ((const struct copse_api_link *)record)->name);
   if (kind == COPSE_API_TARGET_SET)
     copse_copy(culprit->id, sizeof(culprit->id), ((const struct copse_api_target *)record)->name);
   return 0;

@@ -25,7 +25,7 @@ enum copse_nodes_state {
 #define COPSE_REFUSED_MAX 16
 /* An object the dataplane refused is left alone for a while. */
 struct copse_refused {
-  char id[COPSE_NAME_BYTES]; /* of a member or tree, name of a target */
+  char id[COPSE_NAME_BYTES]; /* of a member or tree; name of a link or target, a PoP whose address is not taken */
   uint64_t until_ms;
 };
 

@@ -1,52 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The API socket of a dataplane that forwards nothing: it keeps its table as api.h says, checks references between
- * operations, and lets a test look into it, write its counters, restart it. Runs in the test's event loop. */
+/* A dataplane that forwards nothing: a dataplane's own table behind its own API socket, in the test's event loop. A
+ * test looks into the table, writes its counters, restarts it. */
 #ifndef FAKE_DATAPLANE_H
 #define FAKE_DATAPLANE_H
 
-#include "dataplane/operations.h"
+#include <copse/api.h>
 #include <event2/event.h>
+#include <stdbool.h>
 
 #define FAKE_TREES 512
 #define FAKE_MEMBERS 2048
 #define FAKE_LINKS 16
 #define FAKE_HOPS 2048
 
+#define FAKE_OBJECTS 4 /* kinds of them */
+
 struct fake_tree {
-  struct copse_api_tree set; /* id 0: free */
-  struct copse_api_hop hops[FAKE_HOPS];
-  bool unwanted[FAKE_HOPS]; /* the subtree behind the hop wants nothing */
+  struct copse_api_tree set; /* id 0: none */
+  const struct copse_api_hop *hops;
+  bool unwanted[FAKE_LINKS]; /* by hop, children come first: the subtree behind it wants nothing */
   uint64_t allowance_bytes;
 };
 
 struct fake_dataplane {
   struct event_base *base;
   char path[108];
-  int listener;
-  struct event *acceptable;
-  struct fake_connection *connections;
-  uint64_t instance, generation;
+  struct copse_table *table;
+  struct copse_api_server *server; /* null: it has left */
   struct copse_shm *shm;
-  int shm_fd;
+  uint64_t incarnations[FAKE_OBJECTS][FAKE_MEMBERS]; /* by slot, 0: none */
+  /* By slot, after the last batch. Names and ids of zeros: none. */
   struct fake_tree trees[FAKE_TREES];
-  struct copse_api_member members[FAKE_MEMBERS]; /* id 0: free */
-  uint32_t interest_words[FAKE_MEMBERS];         /* of the last INTEREST */
+  struct copse_api_member members[FAKE_MEMBERS];
+  uint32_t interest_words[FAKE_MEMBERS]; /* of bitmaps */
   struct copse_api_link links[FAKE_LINKS];
-  bool link_set[FAKE_LINKS];
   struct copse_api_target targets[FAKE_LINKS];
-  bool target_set[FAKE_LINKS];
-  unsigned batches, operations; /* applied */
-  unsigned removed;             /* trees, members, links */
-  int refuse;                   /* status of every batch while it is not 0 */
-  unsigned refused;             /* batches */
-  char why[128];                /* the last of them was */
+  unsigned batches; /* applied */
+  unsigned removed; /* trees, members, links */
 };
 
 /* Listens at `path`. */
 struct fake_dataplane *fake_dataplane_create(struct event_base *base, const char *path);
 void fake_dataplane_free(struct fake_dataplane *fake);
-/* Closes all connections, as a crash of the client's peer does; the table stays. */
-void fake_dataplane_disconnect(struct fake_dataplane *fake);
+/* Nobody listens any more, and connections are closed. */
+void fake_dataplane_leave(struct fake_dataplane *fake);
 /* Another life: connections closed, table and counters empty, new instance. */
 void fake_dataplane_restart(struct fake_dataplane *fake);
 

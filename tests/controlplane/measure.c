@@ -172,19 +172,19 @@ Test(measure, one_way_that_is_cut_is_down_and_heals) {
 }
 
 Test(measure, a_restarted_control_plane_knows_what_is_down) {
-  unsigned operations;
+  unsigned batches;
 
   start(2, "link_silence_ms = 300;");
   cr_assert(cluster_until(&cluster, all_measured, NULL, 5000));
   cut[0][1] = cut[1][0] = true;
   cr_assert(cluster_until(&cluster, is_down, "N1/N2", 5000));
   cluster_run(&cluster, 300);
-  operations = cluster.pops[0].dataplane->operations;
+  batches = cluster.pops[0].dataplane->batches;
   cluster_pop_stop(&cluster, 0);
   cluster_pop_start(&cluster, 0);
   cluster_run(&cluster, 1500);
   cr_expect(is_down(&cluster, "N1/N2"));
-  cr_expect_eq(cluster.pops[0].dataplane->operations, operations, "targets are adopted");
+  cr_expect_eq(cluster.pops[0].dataplane->batches, batches, "targets are adopted");
 }
 
 Test(measure, a_restarted_dataplane_gets_its_targets_again) {

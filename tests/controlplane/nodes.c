@@ -2,6 +2,7 @@
 /* A control plane and its dataplane's table: what goes together, and batches that are refused. */
 #include "three.h"
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -69,9 +70,26 @@ Test(nodes, a_tree_goes_together_with_who_sends_on_it) {
   cr_expect(cluster_until(&cluster, three_are_over, S, 20000));
 }
 
+static bool refusing;
+static unsigned refused; /* batches */
+
+int __real_copse_table_batch(struct copse_table *table, const void *body, size_t bytes,
+                             struct copse_api_result *result);
+int __wrap_copse_table_batch(struct copse_table *table, const void *body, size_t bytes,
+                             struct copse_api_result *result);
+
+int
+__wrap_copse_table_batch(struct copse_table *table, const void *body, size_t bytes, struct copse_api_result *result) {
+  if (!refusing || table != cluster.pops[0].dataplane->table)
+    return __real_copse_table_batch(table, body, bytes, result);
+  refused++;
+  *result = (struct copse_api_result){.status = -ENOMEM, .operation = UINT32_MAX, .text = "no memory"};
+  return result->status;
+}
+
 static bool
 three_are_refused(void) {
-  return cluster.pops[0].dataplane->refused >= 3;
+  return refused >= 3;
 }
 
 static bool
@@ -79,16 +97,27 @@ link_is_wider(void) {
   return fake_link_find(cluster.pops[0].dataplane, "N2")->budget_bps == 200000000;
 }
 
-/* Nobody is to blame for a link's operation: it is tried again, but not all the time. */
+/* Nobody is to blame: what is wanted is tried again, but not all the time. */
 Test(nodes, a_batch_that_is_refused_is_tried_again_in_peace) {
   uint64_t begin;
 
   three_start("", 10 * GB);
-  cluster.pops[0].dataplane->refuse = -ENOMEM;
+  refusing = true;
   begin = now_ms();
   cluster_put(&cluster, "/links/N1/N2", "{\"bandwidth_bps\":200000000,\"delay_ms\":0,\"by\":\"N1\"}");
   run_until(three_are_refused);
   cr_expect_geq(now_ms() - begin, 2000);
-  cluster.pops[0].dataplane->refuse = 0;
+  refusing = false;
   run_until(link_is_wider);
+}
+
+/* N1 has no IPv6 address of its own: its dataplane refuses the link. */
+Test(nodes, a_pop_that_cannot_be_reached_holds_up_no_other) {
+  three_start("", 10 * GB);
+  cluster_put(&cluster, "/pops/N9", "{\"address\":\"2001:db8::9\",\"port\":862,\"api\":\"\",\"lease\":9}");
+  cluster_put(&cluster, "/links/N1/N9", "{\"bandwidth_bps\":100000000,\"delay_ms\":0,\"by\":\"N1\"}");
+  cluster_run(&cluster, 100);
+  cluster_put(&cluster, "/links/N1/N2", "{\"bandwidth_bps\":200000000,\"delay_ms\":0,\"by\":\"N1\"}");
+  run_until(link_is_wider);
+  cr_expect_null(fake_link_find(cluster.pops[0].dataplane, "N9"));
 }

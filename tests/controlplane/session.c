@@ -313,8 +313,7 @@ Test(session, orders_of_a_seed_behind_a_dead_dataplane_are_given_back) {
   three_first_order(answer, &first, &count);
   json_decref(answer);
   cr_assert_gt(count, 0);
-  fake_dataplane_disconnect(cluster.pops[0].dataplane);
-  event_del(cluster.pops[0].dataplane->acceptable);
+  fake_dataplane_leave(cluster.pops[0].dataplane);
   cluster_run(&cluster, 50);
   answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
   cr_expect_eq(json_array_size(json_object_get(json_object_get(answer, "send"), "orders")), 0);
