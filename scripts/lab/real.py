@@ -117,7 +117,7 @@ def table(rows, simulated):
     """Prints one line for each number of peers: last peer, seconds."""
     print("| peers | floor | ideal P2P | CDN simulated | CDN real | real / simulated | × floor | P2P simulated | P2P real | "
           "real / simulated | × ideal P2P | libtorrent | × ideal P2P | libtorrent / CDN |\n|" + "---|" * 14)
-    find = lambda table, peers, mode: next((row for row in table if (row["peers"], row["mode"]) == (peers, mode)), None)
+    find = lambda among, peers, mode: next((row for row in among if (row["peers"], row["mode"]) == (peers, mode)), None)
     cell = lambda row: f"{row['max_s']:.1f}" if row else ""
     ratio = lambda row, of: f"{row['max_s'] / of:.2f}" if row and of else ""
     last = lambda row: row["max_s"] if row else None
