@@ -28,7 +28,7 @@ def main():
             for number in (1, 2):
                 lab.peer(pop, number, seed=number == 1 and index < 2)
         victim = lab.pops[1]
-        transfer = Transfer(lab, random_file(os.path.join(lab.directory, "content"), int(16e6 + 2e6 * SECONDS)), lab.peers)
+        transfer = Transfer(lab, random_file(os.path.join(lab.directory, "content"), int(16e6 + 5e6 * SECONDS)), lab.peers)
         transfer.start()
         transfer.until("a quarter of the file", lambda: transfer.progress() > 0.25)
         assert pops_known(lab) == {"N1", "N2", "N3"}
@@ -40,6 +40,7 @@ def main():
         wait_for("the lease's end", lambda: victim.name not in pops_known(lab), PRESENCE_MS / 1000 + 5)
         assert not victim.healthy(), "it says that its store is away"
         time.sleep(max(0, SECONDS - (time.monotonic() - cut)))
+        assert not transfer.finished(), "the transfer ended before the network was whole again"
         lab.etcd.cut(victim, False)
         healed = time.monotonic()
         wait_for("its return", lambda: victim.healthy() and victim.name in pops_known(lab), 15)
