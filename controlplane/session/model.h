@@ -118,6 +118,7 @@ struct copse_session {
   /* The owner's, see owner.h. */
   bool plan_stale;      /* what the plan was made of may have changed */
   uint64_t plan_due_ms; /* 0: not due */
+  uint64_t improve_due_ms;
   uint64_t plan_tries;
   uint8_t plan_digest[32];
   uint64_t done_since_ms; /* all members have been done since; 0: they are not */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define DEBOUNCE_MS 200
+#define IMPROVE_MS 1000 /* after a plan that leaves areas without a tree */
 #define RETRY_MAX_MS 2000
 
 #define SESSION_KEY_BYTES (sizeof("/sessions//owner") + COPSE_SESSION_BYTES)
@@ -104,11 +105,11 @@ same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) 
 
 /* Makes the plan and commits it, with `record` as the session's if not null. -EAGAIN: the store has moved on. */
 static int
-plan(struct copse_control *control, struct copse_session *session, const json_t *record) {
+plan(struct copse_control *control, struct copse_session *session, const json_t *record, bool improve) {
   struct copse_error error = {.text = ""};
   struct copse_transaction commit = {0};
   struct copse_plan_record made;
-  int result = copse_plan_make(&control->model, session, control->config, &made, &error);
+  int result = copse_plan_make(&control->model, session, control->config, improve, &made, &error);
 
   if (result < 0) {
     copse_log(COPSE_LOG_ERROR, "session %s: no plan: %s", session->id, error.text);
@@ -126,11 +127,38 @@ plan(struct copse_control *control, struct copse_session *session, const json_t 
   return result;
 }
 
+static bool
+lacks_tree(const struct copse_session *session) {
+  for (size_t i = 0; i < session->plan.tree_count; i++)
+    if (session->plan.trees[i].status == COPSE_TREE_INFEASIBLE)
+      return true;
+  return false;
+}
+
+/* Plans, or improves the plan. A plan that lacks trees is to be improved a moment later: once, whatever comes of it. */
+static void
+plan_now(struct copse_control *control, struct copse_session *session, bool improve, uint64_t now_ms) {
+  uint64_t *due_ms = improve ? &session->improve_due_ms : &session->plan_due_ms, delay;
+
+  if (plan(control, session, NULL, improve) == 0) {
+    copse_plan_digest(&control->model, session, control->config, session->plan_digest); /* with what leaves now */
+    *due_ms = session->plan_tries = 0;
+    if (!improve && session->improve_due_ms == 0 && lacks_tree(session))
+      session->improve_due_ms = now_ms + IMPROVE_MS;
+    return;
+  }
+  /* Others were faster, or the store is ill: soon again, by and by less often, never in step with them. */
+  delay = 10ULL << (session->plan_tries < 7 ? session->plan_tries : 7);
+  session->plan_tries++;
+  *due_ms = now_ms + delay + (uint64_t)random() % delay;
+  if (*due_ms > now_ms + RETRY_MAX_MS)
+    *due_ms = now_ms + RETRY_MAX_MS;
+}
+
 /* Plans when what a plan is made of has changed, a moment later: changes come in swarms. */
 static void
 plan_when_due(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
   uint8_t digest[sizeof(session->plan_digest)];
-  int result;
 
   if (session->plan_stale) {
     session->plan_stale = false;
@@ -138,20 +166,10 @@ plan_when_due(struct copse_control *control, struct copse_session *session, uint
     if (session->plan_due_ms == 0 && memcmp(digest, session->plan_digest, sizeof(digest)) != 0)
       session->plan_due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
   }
-  if (session->plan_due_ms == 0 || now_ms < session->plan_due_ms)
-    return;
-  result = plan(control, session, NULL);
-  if (result == 0) {
-    copse_plan_digest(&control->model, session, control->config, session->plan_digest); /* with what leaves now */
-    session->plan_due_ms = session->plan_tries = 0;
-    return;
-  }
-  /* Others were faster, or the store is ill: soon again, by and by less often, never in step with them. */
-  uint64_t delay = 10ULL << (session->plan_tries < 7 ? session->plan_tries : 7);
-  session->plan_tries++;
-  session->plan_due_ms = now_ms + delay + (uint64_t)random() % delay;
-  if (session->plan_due_ms > now_ms + RETRY_MAX_MS)
-    session->plan_due_ms = now_ms + RETRY_MAX_MS;
+  if (session->plan_due_ms != 0 && now_ms >= session->plan_due_ms)
+    plan_now(control, session, false, now_ms);
+  else if (session->plan_due_ms == 0 && session->improve_due_ms != 0 && now_ms >= session->improve_due_ms)
+    plan_now(control, session, true, now_ms);
 }
 
 /* Somebody wanted the content, and everybody has it. Members of a PoP that is silent count: they will be back, and be
@@ -187,7 +205,7 @@ finish_when_done(struct copse_control *control, struct copse_session *session, u
   json_object_set_new(record, "state", json_string("finished"));
   json_object_set_new(record, "completed", json_true());
   session->finished = true; /* for the plan: none */
-  if (record == NULL || plan(control, session, record) < 0)
+  if (record == NULL || plan(control, session, record, false) < 0)
     session->finished = false;
   else
     copse_log(COPSE_LOG_INFO, "session %s: all members have the content", session->id);

@@ -442,9 +442,11 @@ convert(const struct inputs *inputs, const struct copse_plan *built, const struc
 
 static int
 plant(const struct copse_network *network, const struct inputs *inputs, const struct copse_shape *shape,
-      const struct copse_plan *before, struct copse_forest **forest, struct copse_error *error) {
+      const struct copse_plan *before, bool improve, struct copse_forest **forest, struct copse_error *error) {
   int result = copse_forest_create(network, inputs->areas, inputs->area_count, shape, before, forest, error);
 
+  if (result == 0 && improve)
+    result = copse_forest_improve(*forest, error);
   return result < 0
            ? result
            : copse_verify_plan(network, inputs->areas, inputs->area_count, shape, copse_forest_plan(*forest), error);
@@ -472,15 +474,15 @@ is_as_fast(const struct copse_plan *plan, const struct copse_plan *as) {
 /* Trees without degraded links, unless one would be slower. */
 static int
 plant_best(const struct copse_network *network, const struct inputs *inputs, const struct copse_shape *shape,
-           const struct copse_plan *before, struct copse_forest **forest, struct copse_error *error) {
+           const struct copse_plan *before, bool improve, struct copse_forest **forest, struct copse_error *error) {
   struct copse_network without = *network;
   struct copse_forest *sound = NULL;
-  int result = plant(network, inputs, shape, before, forest, error);
+  int result = plant(network, inputs, shape, before, improve, forest, error);
 
   if (result < 0 || !inputs->any_degraded)
     return result;
   without.arcs = inputs->sound;
-  result = plant(&without, inputs, shape, before, &sound, error);
+  result = plant(&without, inputs, shape, before, improve, &sound, error);
   if (result == 0 && is_as_fast(copse_forest_plan(sound), copse_forest_plan(*forest))) {
     struct copse_forest *with = *forest;
 
@@ -491,10 +493,10 @@ plant_best(const struct copse_network *network, const struct inputs *inputs, con
   return result;
 }
 
-/* From the trees the session has, so that they change no more than they must. */
+/* From the trees the session has, so that they change no more than they must; and than they might, to improve. */
 static int
 build(const struct inputs *inputs, const struct copse_session *session, const struct copse_control_config *config,
-      uint32_t fan_out, struct copse_plan_record *plan, struct copse_error *error) {
+      uint32_t fan_out, bool improve, struct copse_plan_record *plan, struct copse_error *error) {
   struct copse_network network = {
     .pops = inputs->name_count, .egress_bps = inputs->egress_bps, .arcs = inputs->arcs, .arc_count = inputs->arc_count};
   struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth,
@@ -505,7 +507,7 @@ build(const struct inputs *inputs, const struct copse_session *session, const st
   int result = number_plan(inputs, &session->plan, &before);
 
   if (result == 0)
-    result = plant_best(&network, inputs, &shape, &before, &forest, error);
+    result = plant_best(&network, inputs, &shape, &before, improve, &forest, error);
   if (result == 0)
     result = copse_bound_plan(&network, inputs->areas, inputs->area_count, copse_forest_plan(forest), FLOW_AREAS,
                               &bound, error);
@@ -520,7 +522,8 @@ build(const struct inputs *inputs, const struct copse_session *session, const st
 
 int
 copse_plan_make(const struct copse_model *model, const struct copse_session *session,
-                const struct copse_control_config *config, struct copse_plan_record *plan, struct copse_error *error) {
+                const struct copse_control_config *config, bool improve, struct copse_plan_record *plan,
+                struct copse_error *error) {
   struct inputs inputs;
   int result = -ENOMEM;
 
@@ -529,7 +532,7 @@ copse_plan_make(const struct copse_model *model, const struct copse_session *ses
   if (inputs_gather(&inputs, model, session, config) && plan->numbers != NULL)
     result = session->finished || session->revision == 0 || inputs.area_count == 0
                ? 0
-               : build(&inputs, session, config, model->fan_out, plan, error);
+               : build(&inputs, session, config, model->fan_out, improve, plan, error);
   inputs_free(&inputs);
   if (result == 0)
     result = copse_plan_switch(model, session, plan);

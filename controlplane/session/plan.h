@@ -15,9 +15,11 @@
 #define COPSE_CREDIT_MIN_BYTES 65536
 
 /* Makes the plan of a session from the model: trees whose root and edges are as before keep id, number and key. Without
- * members, or when the session is finished, a plan without trees. -ENOMEM, -EBADMSG when the verifier refuses it. */
+ * members, or when the session is finished, a plan without trees. What need not change stays, unless `improve`: then
+ * all trees may be others, if that gives a tree to an area that would have none (copse_forest_improve). -ENOMEM,
+ * -EBADMSG when the verifier refuses it. */
 int copse_plan_make(const struct copse_model *model, const struct copse_session *session,
-                    const struct copse_control_config *config, struct copse_plan_record *plan,
+                    const struct copse_control_config *config, bool improve, struct copse_plan_record *plan,
                     struct copse_error *error);
 
 /* Lists the trees of the plan before that still hold links as leaving, and puts those in the place of new trees for

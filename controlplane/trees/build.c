@@ -80,7 +80,7 @@ replant(struct copse_forest *forest, const struct copse_plan *before) {
       copse_replant(forest, i, tree);
   }
   free(rooted);
-  return status ? status : copse_forest_settle(forest, 0);
+  return status ? status : copse_forest_settle(forest, COPSE_ALL_EDGES);
 }
 
 int
@@ -94,7 +94,7 @@ copse_forest_build(const struct copse_network *network, const struct copse_shape
   for (size_t i = 0; i < count; i++)
     copse_forest_add(*forest, &stands[i]);
   (*forest)->numbers = (uint32_t)count;
-  return before ? replant(*forest, before) : copse_forest_grow(*forest);
+  return before ? replant(*forest, before) : copse_forest_grow(*forest, COPSE_ALL_EDGES);
 }
 
 static int

@@ -24,7 +24,8 @@ bool
 copse_ends_create(struct copse_ends *ends, const struct copse_network *network) {
   uint32_t *by_to = malloc((network->arc_count + 1) * sizeof(*by_to));
 
-  *ends = (struct copse_ends){.arcs = network->arcs,
+  *ends = (struct copse_ends){.pops = network->pops,
+                              .arcs = network->arcs,
                               .begin = malloc((network->pops + 1UL) * sizeof(*ends->begin)),
                               .order = malloc((network->arc_count + 1) * sizeof(*ends->order))};
   if (by_to && ends->begin && ends->order) {
@@ -43,8 +44,12 @@ copse_ends_free(struct copse_ends *ends) {
 
 uint32_t
 copse_ends_find(const struct copse_ends *ends, uint32_t from, uint32_t to) {
-  size_t low = ends->begin[from], high = ends->begin[from + 1];
+  size_t begin = ends->begin[from], count = ends->begin[from + 1] - begin;
+  /* `to` PoPs are before it, and all but so many have arcs: in a full mesh little is left to search. */
+  size_t absent = ends->pops - count, low = begin + (to > absent ? to - absent : 0), high = begin + count;
 
+  if (to < count)
+    high = begin + to + 1;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     if (ends->arcs[ends->order[middle]].to < to)
@@ -52,5 +57,5 @@ copse_ends_find(const struct copse_ends *ends, uint32_t from, uint32_t to) {
     else
       high = middle;
   }
-  return low < ends->begin[from + 1] && ends->arcs[ends->order[low]].to == to ? ends->order[low] : COPSE_NO_ARC;
+  return low < begin + count && ends->arcs[ends->order[low]].to == to ? ends->order[low] : COPSE_NO_ARC;
 }

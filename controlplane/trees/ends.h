@@ -8,6 +8,7 @@
 #define COPSE_NO_ARC UINT32_MAX
 
 struct copse_ends {
+  uint32_t pops;
   const struct copse_arc *arcs; /* of the network */
   size_t *begin;                /* of each PoP's part of `order`; [pops] is the end of the last */
   uint32_t *order;              /* arcs by `from`, then `to` */

@@ -102,6 +102,7 @@ copse_forest_add(struct copse_forest *forest, const struct copse_stand *stand) {
   copse_rank_insert(forest, stand->pop);
   forest->stands[last] = *stand;
   forest->stands[last].arcs = NULL;
+  forest->stands[last].in_vain = false;
   forest->plan.trees[last] = (struct copse_built_tree){.root = stand->pop,
                                                        .status = COPSE_TREE_INFEASIBLE,
                                                        .clamped = stand->bounds.clamped,
@@ -130,18 +131,20 @@ copse_forest_left(const struct copse_forest *forest, uint32_t arc) {
 
 void
 copse_forest_reserve(struct copse_forest *forest, uint32_t arc, uint64_t reserved_bps) {
-  struct copse_arc ends = forest->network.arcs[arc];
-  struct copse_node *parent = &forest->nodes[ends.from];
+  const struct copse_arc *ends = &forest->network.arcs[arc];
+  struct copse_node *parent = &forest->nodes[ends->from];
   uint64_t *held_bps = &forest->plan.reserved_bps[arc];
+  uint64_t before_bps = ends->bandwidth_bps - *held_bps, after_bps = ends->bandwidth_bps - reserved_bps;
 
-  copse_residual_change(&forest->residual, ends.from, ends.to, ends.bandwidth_bps - *held_bps,
-                        ends.bandwidth_bps - reserved_bps);
-  copse_rank_remove(forest, ends.from);
+  if (forest->moving)
+    copse_inlets_set(&forest->moving->inlets, ends->to, arc, after_bps);
+  copse_residual_change(&forest->residual, ends->from, ends->to, before_bps, after_bps);
+  copse_rank_remove(forest, ends->from);
   parent->balance += (copse_balance)*held_bps - reserved_bps;
   if (parent->egress_bps != COPSE_NO_LIMIT)
     parent->egress_bps += *held_bps - reserved_bps;
   *held_bps = reserved_bps;
-  copse_rank_insert(forest, ends.from);
+  copse_rank_insert(forest, ends->from);
 }
 
 void
@@ -180,7 +183,8 @@ grow(struct copse_forest *forest, struct copse_built_tree *tree, struct copse_st
   const struct copse_shape *shape = &forest->shape;
   int length;
 
-  if (copse_grow_tree(forest, &stand->bounds, tree, stand->arcs)) {
+  stand->in_vain = !copse_grow_tree(forest, &stand->bounds, tree, stand->arcs);
+  if (!stand->in_vain) {
     tree->status = COPSE_TREE_OK;
     tree->reason[0] = '\0';
     for (size_t i = 0; i < tree->edge_count; i++)
@@ -197,24 +201,29 @@ grow(struct copse_forest *forest, struct copse_built_tree *tree, struct copse_st
 }
 
 int
-copse_forest_grow(struct copse_forest *forest) {
+copse_forest_grow(struct copse_forest *forest, size_t edges) {
   for (size_t i = 0; i < forest->plan.tree_count; i++) {
     struct copse_built_tree *tree = &forest->plan.trees[i];
     struct copse_stand *stand = &forest->stands[i];
 
     if (forest->plan.tree_count == 1) {
       copse_forest_fell(forest, i);
+      stand->in_vain = false;
       no_tree(tree, COPSE_TREE_SINGLE_AREA, "peers of one area use direct P2P");
-    } else if (tree->status == COPSE_TREE_OK)
+    } else if (tree->status == COPSE_TREE_OK || stand->in_vain)
       continue;
     else if (!stand->sends)
       no_tree(tree, COPSE_TREE_NO_SENDER, "no peer is admitted to send");
     else if (stand->bounds.hi_bps == 0)
       no_tree(tree, COPSE_TREE_NO_SENDER, "no credit");
-    else if (copse_forest_room(forest, i))
-      grow(forest, tree, stand);
-    else
+    else if (edges < forest->plan.tree_count)
+      no_tree(tree, COPSE_TREE_INFEASIBLE, "not grown again yet: many trees have lost their links at once");
+    else if (!copse_forest_room(forest, i))
       return -ENOMEM;
+    else {
+      grow(forest, tree, stand);
+      edges -= forest->plan.tree_count - 1;
+    }
   }
   return 0;
 }

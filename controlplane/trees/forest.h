@@ -26,6 +26,8 @@ struct copse_stand {
   bool seed, sends; /* has a peer with the whole content; one that is admitted to send */
   uint32_t number;  /* in the order of configuration */
   uint32_t *arcs;   /* the network's arc of each edge; null before the first tree */
+  bool in_vain;     /* its tree could not be grown when that was tried last */
+  size_t tight;     /* the edge that was last seen to have nothing left, which bounds the rate */
 };
 
 struct copse_forest {
@@ -59,15 +61,17 @@ uint64_t copse_forest_left(const struct copse_forest *forest, uint32_t arc);
 void copse_forest_reserve(struct copse_forest *forest, uint32_t arc, uint64_t reserved_bps);
 /* Gives back what the tree holds: it has no edges any more. */
 void copse_forest_fell(struct copse_forest *forest, size_t tree);
-/* Grows what trees are missing, in the order of the plan, as far as there is room. -ENOMEM. */
-int copse_forest_grow(struct copse_forest *forest);
+#define COPSE_ALL_EDGES SIZE_MAX
+/* Grows what trees are missing and were not tried in vain, in the order of the plan, as far as there is room, and as
+ * long as they have no more than so many edges together. -ENOMEM. */
+int copse_forest_grow(struct copse_forest *forest, size_t edges);
 /* Areas in the order of BuildTrees, into which `stands` is put; their trees keep what they can of `before`, if it is
  * not null. Free the forest in any case. -ENOMEM. */
 int copse_forest_build(const struct copse_network *network, const struct copse_shape *shape, struct copse_stand *stands,
                        size_t count, const struct copse_plan *before, struct copse_forest **forest);
-/* Grows what is missing after a change and raises what has room. If that leaves more than `infeasible` areas without a
- * tree they could have, a plan from nothing is tried. The forest must be prepared for changes. -ENOMEM. */
-int copse_forest_settle(struct copse_forest *forest, size_t infeasible);
+/* Grows what is missing after a change, up to so many edges, and raises what has room. The forest must be prepared for
+ * changes. -ENOMEM. */
+int copse_forest_settle(struct copse_forest *forest, size_t edges);
 /* The plan of a forest, which is no more. */
 struct copse_plan copse_forest_end(struct copse_forest *forest);
 

@@ -4,20 +4,37 @@
 #define COPSE_MOVING_H
 
 #include "forest.h"
+#include "inlets.h"
 
-/* Where a PoP is in the tree that is looked at. */
+#define COPSE_FEW_INLETS 32
+
+/* Where a PoP is in the tree that is mended. */
 struct copse_place {
-  enum { COPSE_PLACE_NONE, COPSE_PLACE_STANDS, COPSE_PLACE_HANGS } kind; /* hangs: below the PoP that moves */
-  uint32_t depth, children; /* depth below the root, or below the PoP that moves */
+  uint32_t branch;          /* 0: the root's */
+  uint32_t edge;            /* to it, where it is not the top of a branch */
+  uint32_t depth, children; /* depth below the top of the branch */
+};
+
+/* A part of the tree that is mended: what hangs from its root, or from a PoP on its way to a new parent. */
+struct copse_branch {
+  uint32_t top, height; /* the root's branch has no top */
+  bool stands;          /* its top has a parent that stands, over `arc`, and is at `depth` below the root */
+  uint32_t arc, depth;
+  size_t begin, edge_count; /* of its edges where they change places */
 };
 
 struct copse_moving {
   struct copse_ends ends;
-  uint32_t *ranked; /* V' by balance, the largest first; of the same one as configured */
+  struct copse_inlets inlets;
+  uint32_t found[COPSE_FEW_INLETS]; /* inlets of a PoP that is to be hung */
+  uint32_t *ranked;                 /* V' by balance, the largest first; of the same one as configured */
   size_t ranked_count;
-  struct copse_place *places; /* per PoP */
-  uint32_t *loose;            /* PoPs on their way to a new parent */
-  struct copse_edge *edges;   /* what hangs from one of them, and its arcs */
+  struct copse_place *places;    /* per PoP */
+  struct copse_branch *branches; /* the root's, then those that were cut off */
+  size_t branch_count;
+  struct copse_branch **hung; /* those that have a parent again, in the order they got it */
+  size_t hung_count;
+  struct copse_edge *edges; /* of branches in their new order, and their arcs */
   uint32_t *arcs;
 };
 

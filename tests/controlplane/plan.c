@@ -103,13 +103,18 @@ teardown(void) {
 TestSuite(plan, .init = setup, .fini = teardown);
 
 static struct copse_plan_record
-make(const char *session) {
+make_with(const char *session, bool improve) {
   struct copse_plan_record plan;
   struct copse_error error = {.text = ""};
 
-  cr_assert_eq(copse_plan_make(&model, copse_model_session(&model, session), &config, &plan, &error), 0, "%s",
+  cr_assert_eq(copse_plan_make(&model, copse_model_session(&model, session), &config, improve, &plan, &error), 0, "%s",
                error.text);
   return plan;
+}
+
+static struct copse_plan_record
+make(const char *session) {
+  return make_with(session, false);
 }
 
 /* As if it had been committed. */
@@ -219,6 +224,29 @@ Test(plan, trees_stay_where_they_are_though_others_would_be_chosen_now) {
   copse_plan_record_free(&first);
   copse_plan_record_free(&second);
   copse_plan_record_free(&fresh);
+}
+
+Test(plan, trees_move_for_one_that_is_missing_only_to_improve) {
+  struct copse_plan_record first, second, better;
+
+  put_link("N1", "N3", 1);
+  first = make(S1);
+  cr_expect_str_eq(rooted(&first, "N1")->edges[1].from, "N2");
+  adopt(S1, &first);
+  put_link("N2", "N1", 1);
+  put_link("N2", "N3", 3000000); /* room for one, which N1 has and N2 now needs */
+  put_link("N1", "N2", 20000000);
+  put_link("N1", "N3", 10000000);
+  second = make(S1);
+  cr_expect_str_eq(rooted(&second, "N1")->id, rooted(&first, "N1")->id);
+  cr_expect_eq(rooted(&second, "N2")->status, COPSE_TREE_INFEASIBLE);
+  better = make_with(S1, true);
+  cr_expect_str_neq(rooted(&better, "N1")->id, rooted(&first, "N1")->id);
+  for (size_t i = 0; i < 3; i++)
+    cr_expect_eq(better.trees[i].status, COPSE_TREE_OK, "%s", better.trees[i].root);
+  copse_plan_record_free(&first);
+  copse_plan_record_free(&second);
+  copse_plan_record_free(&better);
 }
 
 Test(plan, no_pop_gets_more_children_than_its_dataplane_has_room_for) {
@@ -380,7 +408,7 @@ Test(plan, of_two_that_race_one_must_look_again) {
     struct copse_plan_record plan;
 
     session->revision = 1; /* for the plan alone */
-    cr_assert_eq(copse_plan_make(&model, session, &config, &plan, &error), 0);
+    cr_assert_eq(copse_plan_make(&model, session, &config, false, &plan, &error), 0);
     session->revision = 0;
     copse_plan_commit(&model, session, &plan, NULL, &commits[i]);
     cr_assert_not(commits[i].failed);

@@ -74,18 +74,23 @@ struct copse_forest;
 
 /* The plan for these areas. From nothing it is that of copse_build_trees. With `before`, not null, trees keep what they
  * can of the plan before, which may be for other areas and of a network whose links and budgets were others: an edge
- * that is no more, or cannot carry the tree any more, is replaced alone. In both cases a plan from nothing is taken if
- * it serves an area that would have no tree otherwise, unless an earlier one, in the order of BuildTrees, would lose
- * its own. The arrays of the network must outlive the forest; `before` and areas need not. Errors as above. */
+ * that is no more, or cannot carry the tree any more, is replaced alone. The arrays of the network must outlive the
+ * forest; `before` and areas need not. Errors as above. */
 int copse_forest_create(const struct copse_network *network, const struct copse_area *areas, size_t area_count,
                         const struct copse_shape *shape, const struct copse_plan *before, struct copse_forest **forest,
                         struct copse_error *error);
 /* A new area: every tree gets one edge to its PoP, from the one with most bandwidth left that can carry the tree's
- * rate, and its own tree is grown in what is left. -EINVAL, -EEXIST: nothing is changed; -ENOMEM: free the forest. */
+ * rate, and its own tree is grown in what is left. A tree for which nobody can is grown again as a whole, unless there
+ * are many of them. Areas may be left without a tree that copse_forest_improve would give them. -EINVAL, -EEXIST:
+ * nothing is changed; -ENOMEM: free the forest. */
 int copse_forest_join(struct copse_forest *forest, const struct copse_area *area, struct copse_error *error);
 /* The area at this PoP is gone with its tree; what hung from its PoP in others gets another parent in the same way.
  * -ENOENT: nothing is changed; -ENOMEM: free the forest. */
 int copse_forest_leave(struct copse_forest *forest, uint32_t pop, struct copse_error *error);
+/* Takes its time to make better use of the network than changes do: grows every tree that is missing, and if areas are
+ * still without one, tries a plan from nothing. It is taken if it serves such an area, unless an earlier one, in
+ * the order of BuildTrees, would lose its tree. -ENOMEM: free the forest. */
+int copse_forest_improve(struct copse_forest *forest, struct copse_error *error);
 /* Belongs to the forest and is true until its next change. Trees are in the order they were built in. */
 const struct copse_plan *copse_forest_plan(const struct copse_forest *forest);
 void copse_forest_free(struct copse_forest *forest);
