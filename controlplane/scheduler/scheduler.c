@@ -21,15 +21,23 @@ copse_scheduler_create(uint32_t blocks) {
   return scheduler;
 }
 
+static void
+free_entry(struct copse_ordered *entry) {
+  copse_ranges_free(&entry->open);
+  copse_ranges_free(&entry->again);
+}
+
 void
 copse_scheduler_free(struct copse_scheduler *scheduler) {
   if (!scheduler)
     return;
   for (size_t i = 0; i < scheduler->ordered_count; i++)
-    copse_ranges_free(&scheduler->ordered[i].open);
+    free_entry(&scheduler->ordered[i]);
+  for (size_t i = 0; i < scheduler->wave_count; i++)
+    copse_ranges_free(&scheduler->waves[i].blocks);
   free(scheduler->ordered);
+  free(scheduler->waves);
   copse_ranges_free(&scheduler->free);
-  copse_ranges_free(&scheduler->injected);
   free(scheduler);
 }
 
@@ -57,12 +65,11 @@ copse_scheduler_entry(struct copse_scheduler *scheduler, uint64_t member, uint64
   return entry;
 }
 
-/* Forgets a member that has no orders. */
-static void
-forget_if_idle(struct copse_scheduler *scheduler, struct copse_ordered *entry) {
-  if (entry->open.count > 0)
+void
+copse_scheduler_forget(struct copse_scheduler *scheduler, struct copse_ordered *entry) {
+  if (entry->open.count > 0 || entry->again.count > 0)
     return;
-  copse_ranges_free(&entry->open);
+  free_entry(entry);
   *entry = scheduler->ordered[--scheduler->ordered_count];
 }
 
@@ -105,22 +112,36 @@ copse_scheduler_order(struct copse_scheduler *scheduler, uint64_t member, uint64
     ranges[written++] = part;
     wanted -= part.count;
   }
-  forget_if_idle(scheduler, entry);
+  copse_scheduler_forget(scheduler, entry);
   return written;
 }
 
-void
-copse_scheduler_sent(struct copse_scheduler *scheduler, uint64_t member, struct copse_range range, uint64_t now_ms) {
-  struct copse_ordered *entry = find(scheduler, member);
+/* Moves what of the range is in the set; what memory is short for stays. */
+static void
+move_within(struct copse_ranges *from, struct copse_ranges *to, struct copse_range range) {
   struct copse_range part;
+
+  while (copse_ranges_first_within(from, range, &part))
+    if (!copse_ranges_move(from, to, part))
+      return;
+}
+
+void
+copse_scheduler_sent(struct copse_scheduler *scheduler, uint64_t member, struct copse_range range, uint64_t audience,
+                     uint64_t now_ms) {
+  struct copse_ordered *entry = find(scheduler, member);
+  struct copse_wave *wave;
 
   if (!entry)
     return;
   entry->touched_ms = now_ms;
-  while (copse_ranges_first_within(&entry->open, range, &part))
-    if (!copse_ranges_move(&entry->open, &scheduler->injected, part))
-      break; /* it stays ordered, and is sent again one day */
-  forget_if_idle(scheduler, entry);
+  wave = copse_scheduler_wave(scheduler, audience);
+  if (wave) { /* otherwise it stays ordered, and is sent again one day */
+    move_within(&entry->open, &wave->blocks, range);
+    move_within(&entry->again, &wave->blocks, range);
+    copse_scheduler_trim(scheduler);
+  }
+  copse_scheduler_forget(scheduler, entry);
 }
 
 void
@@ -133,14 +154,18 @@ copse_scheduler_touch(struct copse_scheduler *scheduler, uint64_t member, uint64
 
 void
 copse_scheduler_leave(struct copse_scheduler *scheduler, uint64_t member) {
+  const struct copse_range all = {0, scheduler->blocks};
   struct copse_ordered *entry = find(scheduler, member);
+  struct copse_wave *oldest;
 
   if (!entry)
     return;
-  while (entry->open.count > 0)
-    if (!copse_ranges_move(&entry->open, &scheduler->free, entry->open.items[0]))
-      break; /* it expires later */
-  forget_if_idle(scheduler, entry);
+  move_within(&entry->open, &scheduler->free, all); /* what stays expires later */
+  oldest = entry->again.count > 0 ? copse_scheduler_wave(scheduler, 0) : NULL;
+  if (oldest)
+    move_within(&entry->again, &oldest->blocks, all);
+  copse_scheduler_trim(scheduler);
+  copse_scheduler_forget(scheduler, entry);
 }
 
 size_t
@@ -163,11 +188,21 @@ size_t
 copse_scheduler_open(const struct copse_scheduler *scheduler, uint64_t member, struct copse_range *ranges,
                      size_t capacity) {
   const struct copse_ordered *entry = find(scheduler, member);
+  size_t count = entry ? copse_ranges_copy(&entry->open, ranges, capacity) : 0;
 
-  return entry ? copse_ranges_copy(&entry->open, ranges, capacity) : 0;
+  return entry ? count + copse_ranges_copy(&entry->again, ranges + count, capacity - count) : 0;
 }
 
-size_t
-copse_scheduler_injected(const struct copse_scheduler *scheduler, struct copse_range *ranges, size_t capacity) {
-  return copse_ranges_copy(&scheduler->injected, ranges, capacity);
+uint64_t
+copse_scheduler_open_new(const struct copse_scheduler *scheduler, uint64_t member) {
+  const struct copse_ordered *entry = find(scheduler, member);
+
+  return entry ? copse_ranges_blocks(&entry->open) : 0;
+}
+
+uint64_t
+copse_scheduler_open_all(const struct copse_scheduler *scheduler, uint64_t member) {
+  const struct copse_ordered *entry = find(scheduler, member);
+
+  return entry ? copse_ranges_blocks(&entry->open) + copse_ranges_blocks(&entry->again) : 0;
 }

@@ -102,23 +102,29 @@ total_rate(const struct copse_session *session) {
   return total;
 }
 
-/* Members that trees can bring the content to, and that miss some of it. */
-static size_t
-count_waiting(const struct copse_control *control, const struct copse_session *session) {
-  size_t count = 0;
+/* Members that trees can bring the content to, and that miss some of it: how many, their downlinks, and the newest of
+ * them, known by the revision its record was made at. */
+static struct copse_demand
+demand_of(const struct copse_control *control, const struct copse_session *session) {
+  struct copse_demand demand = {0};
 
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    count += copse_member_in_area(member, member->record.pop) && !copse_member_complete(member) &&
-             copse_set_find(&control->model.pops, member->record.pop) != NULL;
+    if (!copse_member_in_area(member, member->record.pop) || copse_member_complete(member) ||
+        copse_set_find(&control->model.pops, member->record.pop) == NULL)
+      continue;
+    demand.waiting++;
+    demand.downlinks_bps += member->record.downlink_bps;
+    if (member->revision > demand.audience)
+      demand.audience = member->revision;
   }
-  return count;
+  return demand;
 }
 
 static void
 note_waiting(const struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
-  size_t waiting = count_waiting(control, session);
+  size_t waiting = demand_of(control, session).waiting;
 
   if (waiting > session->waiting) {
     session->waiting_last_ms = now_ms;
@@ -136,8 +142,8 @@ copse_orders_walk(struct copse_control *control, uint64_t now_ms) {
 
 #define NO_AUDIENCE UINT64_MAX
 
-/* A block is injected once, so it should be when those it is for are there: not while nobody wants it, and the first
- * one not before the first members who do have stopped to arrive (gather_ms without another, at most four times that).
+/* A block is best injected when all it is for are there: not while nobody wants it, and the first one not before the
+ * first members who do have stopped to arrive (gather_ms without another, at most four times that).
  * Milliseconds until then; 0: now; NO_AUDIENCE: not before somebody comes. */
 static uint64_t
 audience_in(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
@@ -160,8 +166,10 @@ struct exchange {
   struct copse_session *session;
   struct copse_member *member;
   const json_t *sent;
-  bool want, leave; /* another order; give all orders back */
-  uint64_t rate_bps, total_bps, now_ms;
+  bool want, leave;  /* another order; give all orders back */
+  uint64_t rate_bps; /* that the member can send at; 0: no tree */
+  struct copse_demand demand;
+  uint64_t now_ms;
   uint64_t wall_ms; /* for the scheduler: PoPs of several machines share its state */
 };
 
@@ -178,20 +186,8 @@ take_sent(struct copse_scheduler *scheduler, const struct exchange *exchange) {
     if (first < 0 || count <= 0 || first >= blocks || count > blocks - first)
       continue;
     copse_scheduler_sent(scheduler, exchange->member->number, (struct copse_range){(uint32_t)first, (uint32_t)count},
-                         exchange->wall_ms);
+                         exchange->demand.audience, exchange->wall_ms);
   }
-}
-
-/* Blocks a member has been ordered to send. Never more than two orders' worth are, however often it asks. */
-static uint64_t
-open_blocks(const struct copse_scheduler *scheduler, uint64_t number) {
-  struct copse_range ranges[ORDERS_MAX];
-  size_t count = copse_scheduler_open(scheduler, number, ranges, ORDERS_MAX);
-  uint64_t blocks = 0;
-
-  for (size_t i = 0; i < count; i++)
-    blocks += ranges[i].count;
-  return blocks;
 }
 
 /* Makes the exchange on a state; true when it must be written. */
@@ -209,9 +205,8 @@ make_exchange(struct copse_scheduler *scheduler, const struct exchange *exchange
   }
   copse_scheduler_touch(scheduler, number, exchange->wall_ms);
   changed |= copse_scheduler_expire(scheduler, exchange->wall_ms, SILENCE_MS) > 0;
-  if (exchange->want && open_blocks(scheduler, number) < 2 * copse_scheduler_ahead(exchange->rate_bps))
-    changed |= copse_scheduler_order(scheduler, number, exchange->rate_bps, exchange->total_bps, exchange->wall_ms,
-                                     ranges, ORDERS_MAX) > 0;
+  if (exchange->want)
+    changed |= copse_scheduler_ask(scheduler, number, exchange->rate_bps, &exchange->demand, exchange->wall_ms);
   return changed || (exchange->now_ms - exchange->member->local.touched_ms >= TOUCH_MS &&
                      copse_scheduler_open(scheduler, number, ranges, 1) > 0);
 }
@@ -273,9 +268,7 @@ set_rates(struct exchange *exchange, const struct copse_planned_tree *tree) {
   exchange->rate_bps = less_headers(exchange->member->record.uplink_bps);
   if (share < exchange->rate_bps)
     exchange->rate_bps = share;
-  exchange->total_bps = total_rate(exchange->session);
-  if (exchange->total_bps < exchange->rate_bps)
-    exchange->total_bps = exchange->rate_bps;
+  exchange->demand.senders_bps = total_rate(exchange->session);
 }
 
 /* `again_ms`: when it is worth to ask again, 0 or NO_AUDIENCE: there is no such time. */
@@ -298,6 +291,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
                               .sent = json_object_get(body, "sent"),
                               .want = json_is_true(json_object_get(body, "want")),
                               .leave = tree == NULL || member->record.direct,
+                              .demand = demand_of(control, session),
                               .now_ms = now_ms,
                               .wall_ms = copse_control_wall()};
   struct copse_range ranges[ORDERS_MAX];
@@ -308,7 +302,8 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   if (!copse_member_complete(member))
     return send_json(0, json_array(), 0);
   wait_ms = exchange.want ? audience_in(control, session, now_ms) : 0;
-  exchange.want &= wait_ms == 0;
+  scheduler = scheduler_of(session);
+  exchange.want &= wait_ms == 0 && scheduler != NULL && copse_scheduler_due(scheduler, exchange.demand.audience);
   if (exchange.want && !session->finished && copse_area_idle(control, session, false) == 0)
     copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
   if (exchange.want || json_array_size(exchange.sent) > 0)
@@ -318,9 +313,11 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   if (!run_exchange(&exchange))
     return send_json(0, json_array(), 0);
   scheduler = scheduler_of(exchange.session);
-  if (scheduler != NULL && exchange.rate_bps > 0)
-    count = copse_scheduler_open(scheduler, exchange.member->number, ranges, ORDERS_MAX);
-  return send_json(exchange.rate_bps, ranges_json(ranges, count), wait_ms);
+  if (scheduler == NULL || exchange.rate_bps == 0)
+    return send_json(0, json_array(), wait_ms);
+  count = copse_scheduler_open(scheduler, exchange.member->number, ranges, ORDERS_MAX);
+  return send_json(copse_scheduler_rate(scheduler, exchange.member->number, exchange.rate_bps, &exchange.demand),
+                   ranges_json(ranges, count), wait_ms);
 }
 
 void

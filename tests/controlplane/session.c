@@ -167,6 +167,27 @@ expect_order_in(json_int_t ms) {
   json_decref(answer);
 }
 
+Test(session, who_comes_late_gets_what_it_missed_by_a_tree) {
+  const char *all = "{\"have\":1000,\"want\":true,\"sent\":[[0,1000]]}";
+  json_t *answer, *send;
+  char *late;
+
+  three_start("gather_ms = 0;", 100 * GB);
+  for (int i = 0; i < 400 && three_order_count(0, seed) > 0; i++)
+    json_decref(cluster_sync(&cluster, 0, S, "alice", seed, all, NULL));
+  cr_assert_eq(three_order_count(0, seed), 0, "all is injected, and who misses some of it fetches it");
+  late = cluster_join(&cluster, 2, S, "alice", 9, false, NULL);
+  cluster_run(&cluster, 50);
+  answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
+  send = json_object_get(answer, "send");
+  cr_expect_gt(json_array_size(json_object_get(send, "orders")), 0);
+  cr_expect_gt(json_integer_value(json_object_get(send, "rate_bps")), 0);
+  json_decref(answer);
+  answer = cluster_sync(&cluster, 0, S, "alice", seed, all, NULL);
+  json_decref(answer);
+  free(late);
+}
+
 Test(session, nothing_is_injected_before_somebody_wants_it) {
   cluster_start(&cluster, 2, 100000000, "gather_ms = 300;");
   cluster_account(&cluster, "alice", 10 * GB);

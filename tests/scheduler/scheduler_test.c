@@ -103,7 +103,7 @@ send_everything(const uint64_t *rates_bps, double *finished_s, size_t seeds, uns
       if (!done[i] && (next == seeds || finished_s[i] < finished_s[next]))
         next = i;
     uint64_t now_ms = (uint64_t)(finished_s[next] * 1000);
-    copse_scheduler_sent(scheduler, next, EVERYTHING, now_ms);
+    copse_scheduler_sent(scheduler, next, EVERYTHING, 1, now_ms);
     uint32_t blocks = order(next, rates_bps[next], total_bps, now_ms, times);
     finished_s[next] += (double)blocks * BLOCK_BITS / (double)rates_bps[next];
     if (blocks == 0) {
@@ -143,17 +143,17 @@ Test(scheduler, every_block_is_ordered_once_and_seeds_finish_together) {
 Test(scheduler, what_was_sent_is_injected_and_the_rest_stays_ordered) {
   next_order(1, 20000000, 20000000);
   next_order(2, 20000000, 40000000);
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 1, 0);
   cr_expect_str_eq(open_of(1), "0+10 15+61");
   cr_expect_str_eq(injected(), "10+5");
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 1, 0);
   cr_expect_str_eq(injected(), "10+5 70+6", "76 and on are not its own");
   cr_expect_str_eq(open_of(2), "76+76");
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 0);
-  copse_scheduler_sent(scheduler, 3, EVERYTHING, 0);
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){0, 0}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){70, 20}, 1, 0);
+  copse_scheduler_sent(scheduler, 3, EVERYTHING, 1, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){0, 0}, 1, 0);
   cr_expect_str_eq(injected(), "10+5 70+6", "neither twice, nor by strangers, nor nothing");
-  copse_scheduler_sent(scheduler, 1, EVERYTHING, 0);
+  copse_scheduler_sent(scheduler, 1, EVERYTHING, 1, 0);
   cr_expect_str_eq(injected(), "0+76");
   cr_expect_str_eq(open_of(1), "");
 }
@@ -161,7 +161,7 @@ Test(scheduler, what_was_sent_is_injected_and_the_rest_stays_ordered) {
 Test(scheduler, who_leaves_gives_back_exactly_what_is_unsent) {
   next_order(1, 20000000, 20000000);
   next_order(2, 20000000, 40000000);
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 1, 0);
   copse_scheduler_leave(scheduler, 1);
   copse_scheduler_leave(scheduler, 7);
   cr_expect_str_eq(open_of(1), "");
@@ -175,7 +175,7 @@ Test(scheduler, who_is_silent_loses_its_orders) {
     copse_scheduler_order(scheduler, member, 10 * 2 * BLOCK_BITS, 20000000, 1000, ranges, RANGES);
   copse_scheduler_touch(scheduler, 2, 3000);
   copse_scheduler_touch(scheduler, 8, 3000);
-  copse_scheduler_sent(scheduler, 3, (struct copse_range){20, 1}, 4000);
+  copse_scheduler_sent(scheduler, 3, (struct copse_range){20, 1}, 1, 4000);
   cr_expect_eq(copse_scheduler_expire(scheduler, 5999, 5000), 0);
   cr_expect_eq(copse_scheduler_expire(scheduler, 500, 5000), 0, "a clock that is behind expires nobody");
   cr_expect_eq(copse_scheduler_expire(scheduler, 6000, 5000), 1);
@@ -197,7 +197,7 @@ Test(scheduler, an_order_fits_the_room_for_it) {
   struct copse_range one[1];
 
   next_order(1, 20000000, 20000000);
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){10, 5}, 1, 0);
   copse_scheduler_leave(scheduler, 1);
   cr_expect_eq(copse_scheduler_order(scheduler, 2, 20000000, 0, 0, one, 0), 0);
   cr_expect_eq(copse_scheduler_order(scheduler, 2, 20000000, 0, 0, one, 1), 1);
@@ -227,7 +227,7 @@ Test(scheduler, nothing_is_lost_or_doubled_whatever_happens) {
         }
     } else if (dice / 5 % 16 < 15) {
       struct copse_range range = {(uint32_t)(dice / 80 % BLOCKS), 1 + (uint32_t)(dice % 400)};
-      copse_scheduler_sent(scheduler, member, range, now_ms);
+      copse_scheduler_sent(scheduler, member, range, 1, now_ms);
       for (uint64_t block = range.first; block < (uint64_t)range.first + range.count && block < BLOCKS; block++)
         if (owner[block] == member) {
           owner[block] = 255;
@@ -252,18 +252,56 @@ Test(scheduler, nothing_is_lost_or_doubled_whatever_happens) {
   }
   cr_expect_gt(injected_blocks, BLOCKS / 2);
   for (uint64_t member = 1; member <= 5; member++)
-    copse_scheduler_sent(scheduler, member, EVERYTHING, now_ms);
+    copse_scheduler_sent(scheduler, member, EVERYTHING, 1, now_ms);
   while (copse_scheduler_order(scheduler, 1, 20000000, 20000000, now_ms, ranges, RANGES) > 0)
-    copse_scheduler_sent(scheduler, 1, EVERYTHING, now_ms);
+    copse_scheduler_sent(scheduler, 1, EVERYTHING, 1, now_ms);
   cr_expect_str_eq(injected(), "0+3052");
+}
+
+Test(scheduler, who_comes_later_gets_what_it_missed_the_oldest_first) {
+  const struct copse_demand late = {.waiting = 3, .downlinks_bps = 3 * 700000, .audience = 2, .senders_bps = 400000};
+
+  copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){0, 3000}, 1, 0);
+  cr_expect_not(copse_scheduler_ask(scheduler, 2, 200000, &(struct copse_demand){.waiting = 1, .audience = 1}, 0),
+                "who has been there since has missed nothing");
+  cr_expect(copse_scheduler_ask(scheduler, 2, 200000, &late, 0));
+  cr_expect_str_eq(open_of(2), "0+1");
+  cr_expect_str_eq(injected(), "1+2999", "it comes by a tree: nobody should fetch it");
+  copse_scheduler_leave(scheduler, 2);
+  cr_expect_str_eq(injected(), "0+3000", "given back as what it was: no block is new twice");
+  cr_expect(copse_scheduler_ask(scheduler, 3, 200000, &late, 0));
+  copse_scheduler_sent(scheduler, 3, EVERYTHING, 2, 0);
+  copse_scheduler_sent(scheduler, 1, EVERYTHING, 2, 0);
+  for (uint32_t block = 1; block < 3000; block++) {
+    cr_assert(copse_scheduler_ask(scheduler, 3, 200000, &late, 0), "block %u", block);
+    cr_assert_eq(copse_scheduler_open_all(scheduler, 3), 1);
+    copse_scheduler_sent(scheduler, 3, (struct copse_range){block, 1}, 2, 0);
+  }
+  cr_expect_not(copse_scheduler_due(scheduler, 2), "each of them once for this audience");
+  cr_expect_not(copse_scheduler_ask(scheduler, 3, 200000, &late, 0));
+  cr_expect(copse_scheduler_due(scheduler, 3));
+  cr_expect_str_eq(injected(), "0+3052");
+}
+
+Test(scheduler, repeats_leave_room_on_downlinks_and_new_blocks_have_all_of_the_rate) {
+  const struct copse_demand many = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 4900000};
+  const struct copse_demand few = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 400000};
+
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &many), 200000, "new blocks are left");
+  copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &many), 200000, "it has new blocks to send");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 20000, "a tenth of 4.9 Mbit/s is 0.7 of 700 kbit/s");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &few), 200000, "never more than it can send");
 }
 
 Test(scheduler, the_saved_state_is_json) {
   copse_scheduler_order(scheduler, 0xfedcba9876543210, 20000000, 20000000, 17, ranges, RANGES);
-  copse_scheduler_sent(scheduler, 0xfedcba9876543210, (struct copse_range){10, 5}, 18);
+  copse_scheduler_sent(scheduler, 0xfedcba9876543210, (struct copse_range){10, 5}, 1, 18);
   char *text = copse_scheduler_save(scheduler);
-  cr_expect_str_eq(text, "{\"blocks\":3052,\"injected\":[[10,5]],\"ordered\":[{\"member\":\"fedcba9876543210\","
-                         "\"touched_ms\":18,\"open\":[[0,10],[15,61]]}]}");
+  cr_expect_str_eq(text, "{\"blocks\":3052,\"injected\":[{\"audience\":1,\"blocks\":[[10,5]]}],"
+                         "\"ordered\":[{\"member\":\"fedcba9876543210\",\"touched_ms\":18,"
+                         "\"open\":[[0,10],[15,61]],\"again\":[]}]}");
   free(text);
 }
 
@@ -271,7 +309,7 @@ Test(scheduler, the_largest_file_has_its_last_block) {
   copse_scheduler_free(scheduler);
   scheduler = copse_scheduler_create(UINT32_MAX);
   cr_expect_str_eq(next_order(1, UINT64_MAX, 0), "0+4294967295");
-  copse_scheduler_sent(scheduler, 1, (struct copse_range){UINT32_MAX - 1, UINT32_MAX}, 0);
+  copse_scheduler_sent(scheduler, 1, (struct copse_range){UINT32_MAX - 1, UINT32_MAX}, 1, 0);
   cr_expect_str_eq(injected(), "4294967294+1");
   cr_expect_str_eq(open_of(1), "0+4294967294");
 }
@@ -291,26 +329,36 @@ Test(scheduler, malformed_state_is_refused) {
     "{\"blocks\":10,\"injected\":[],\"ordered\":{}}",
     "{\"blocks\":10,\"injected\":[],\"ordered\":[],\"more\":1}",
     "{\"blocks\":10,\"blocks\":10,\"injected\":[],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[0]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[0,1,2]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[0,0]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[-1,2]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[9,2]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[4294967296,1]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[0,4],[3,1]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[[0,1.5]],\"ordered\":[]}",
-    "{\"blocks\":10,\"injected\":[7],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,1,2]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,0]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[-1,2]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[9,2]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[4294967296,1]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,4],[3,1]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,1.5]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[7]}],\"ordered\":[]}",
     "{\"blocks\":10,\"injected\":[],\"ordered\":[{}]}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"1\",\"touched_ms\":1,\"open\":[[0,1]]}]}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"00000000000000zz\",\"touched_ms\":1,\"open\":[[0,1]]}]}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":-1,\"open\":[[0,1]]}]"
-    "}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[]}]}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":{}}]}",
-    "{\"blocks\":10,\"injected\":[[0,1]],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,1]"
-    "]}]}",
-    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,1]]},"
-    "{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[1,1]]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"1\",\"touched_ms\":1,\"open\":[[0,1]],\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"00000000000000zz\",\"touched_ms\":1,\"open\":[[0,1]],"
+    "\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":-1,\"open\":[[0,1]],"
+    "\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[],"
+    "\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":{},"
+    "\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,1]]}],\"ordered\":[{\"member\":\"0000000000000001\","
+    "\"touched_ms\":1,\"open\":[[0,1]],\"again\":[]}]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":-1,\"blocks\":[[0,1]]}],\"ordered\":[]}",
+    "{\"blocks\":10,\"injected\":[{\"audience\":1,\"blocks\":[[0,1]]},{\"audience\":1,\"blocks\":[[2,1]]}],\"ordered\":"
+    "[]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,2]],"
+    "\"again\":[[1,1]]}]}",
+    "{\"blocks\":10,\"injected\":[],\"ordered\":[{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[0,1]],"
+    "\"again\":[]},"
+    "{\"member\":\"0000000000000001\",\"touched_ms\":1,\"open\":[[1,1]],\"again\":[]}]}",
   };
 
   for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

@@ -30,20 +30,12 @@ bitmap_due(const struct peer *peer, uint64_t now) {
          now - peer->bitmap_sent >= uplink_spacing_ns(&peer->uplink, BITMAP_BYTES(blocks_total(peer->config.blocks)));
 }
 
-/* Whoever has all of the content can inject what nobody has injected yet, and asks before it runs out of orders. */
+/* Whoever has all of the content can inject what nobody has injected yet, and what others have missed since, and asks
+ * before it runs out of orders. */
 static bool
 wants_orders(const struct peer *peer) {
-  return blocks_finished(peer->config.blocks) && !peer->all_injected && !peer->config.options->direct &&
+  return blocks_finished(peer->config.blocks) && !peer->config.options->direct &&
          orders_low(&peer->sender.orders, peer->uplink.tree.rate_bps);
-}
-
-static bool
-everything(const struct ranges *injected, uint32_t blocks) {
-  uint64_t count = 0;
-
-  for (size_t i = 0; i < injected->count; i++)
-    count += injected->items[i].count;
-  return count >= blocks;
 }
 
 void
@@ -94,7 +86,6 @@ membership_synced(void *context, const struct synced *synced) {
   peer->direct = synced->direct;
   if (synced->unproven)
     handshake_hurry(&peer->handshake, clock_ns());
-  peer->all_injected = everything(&synced->injected, blocks_total(peer->config.blocks));
   take_orders(peer, synced);
   fetch_update(peer->fetch, synced, peer->member);
   if (blocks_finished(peer->config.blocks) &&

@@ -25,8 +25,7 @@ struct peer {
   struct event *readable, *send_timer, *fetch_timer, *slow_timer, *finish_timer, *interrupt, *terminate;
   char member[MEMBER_CHARS];
 
-  bool direct;       /* the control plane says: no trees */
-  bool all_injected; /* every block has been sent into a tree by somebody */
+  bool direct; /* the control plane says: no trees */
   bool leaving;
   enum exit_status result;
   uint64_t heard;         /* last sign of life from the dataplane, ns */

@@ -78,6 +78,7 @@ on_arriving(struct sim_timer *timer, uint64_t now) {
   struct sim_session *session = peer->session;
 
   peer->here = true;
+  peer->arrived = ++session->arrived;
   session->areas_changed = true;
   uplink_init(&peer->uplink, peer->place->uplink_bps, now);
   peer->fetch = fetch_create(&(struct fetch_config){.transfers = &peer->transfers,

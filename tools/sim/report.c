@@ -30,10 +30,10 @@ is_complete(const struct sim_peer *peer) {
   return peer->here && (peer->seed || peer->finished_ns != 0);
 }
 
-/* What all complete peers of areas with a tree may send, and those of one area. */
-static uint64_t
-total_rate(const struct sim_session *session, uint32_t of_pop, uint32_t *senders) {
-  uint64_t total = 0;
+/* The session as the scheduler must know it; `*senders` of the area have everything. */
+static struct copse_demand
+demand_of(const struct sim_session *session, uint32_t of_pop, uint32_t *senders) {
+  struct copse_demand demand = {0};
 
   *senders = 0;
   for (uint32_t pop = 0; pop < session->scenario.pop_count; pop++) {
@@ -44,9 +44,18 @@ total_rate(const struct sim_session *session, uint32_t of_pop, uint32_t *senders
         *senders += pop == of_pop;
       }
     if (session->trees[pop].planned)
-      total += area < session->trees[pop].rate_bps ? area : session->trees[pop].rate_bps;
+      demand.senders_bps += area < session->trees[pop].rate_bps ? area : session->trees[pop].rate_bps;
   }
-  return total;
+  for (uint32_t i = 0; i < session->scenario.place_count; i++) {
+    const struct sim_peer *peer = &session->peers[i];
+    if (!peer->here || is_complete(peer))
+      continue;
+    demand.waiting++;
+    demand.downlinks_bps += peer->place->downlink_bps;
+    if (peer->arrived > demand.audience)
+      demand.audience = peer->arrived;
+  }
+  return demand;
 }
 
 static void
@@ -54,21 +63,18 @@ give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
   struct sim_session *session = peer->session;
   const struct sim_tree *tree = &session->trees[peer->place->pop];
   struct copse_range ranges[RANGES];
-  uint64_t open = 0, now_ms = now / 1000000;
   uint32_t senders;
 
   if (!is_complete(peer) || !tree->planned)
     return;
-  const uint64_t total = total_rate(session, peer->place->pop, &senders);
+  const struct copse_demand demand = demand_of(session, peer->place->pop, &senders);
   const uint64_t share = tree->rate_bps / (senders > 0 ? senders : 1);
-  synced->rate_bps = share < uplink_of(peer) ? share : uplink_of(peer);
-  copse_scheduler_touch(session->scheduler, peer->index, now_ms);
-  size_t count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
-  for (size_t i = 0; i < count; i++)
-    open += ranges[i].count;
-  if (peer->want && open < 2 * copse_scheduler_ahead(synced->rate_bps))
-    copse_scheduler_order(session->scheduler, peer->index, synced->rate_bps, total, now_ms, ranges, RANGES);
-  count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
+  const uint64_t rate_bps = share < uplink_of(peer) ? share : uplink_of(peer);
+  copse_scheduler_touch(session->scheduler, peer->index, now / 1000000);
+  if (peer->want && demand.waiting > 0)
+    copse_scheduler_ask(session->scheduler, peer->index, rate_bps, &demand, now / 1000000);
+  synced->rate_bps = copse_scheduler_rate(session->scheduler, peer->index, rate_bps, &demand);
+  const size_t count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
   for (size_t i = 0; i < count; i++)
     ranges_append(&synced->orders, ranges[i].first, ranges[i].count);
 }
@@ -106,12 +112,14 @@ static void
 take_report(struct sim_peer *peer, uint64_t now) {
   struct sim_session *session = peer->session;
   const struct ranges *sent = &peer->orders.reported;
+  uint32_t senders;
 
   if (session->areas_changed && session->scenario.cdn)
     sim_pops_plan(session, now);
+  const uint64_t audience = demand_of(session, peer->place->pop, &senders).audience;
   for (size_t i = 0; i < sent->count; i++)
     copse_scheduler_sent(session->scheduler, peer->index,
-                         (struct copse_range){sent->items[i].first, sent->items[i].count}, now / 1000000);
+                         (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);
   copse_scheduler_expire(session->scheduler, now / 1000000, SILENCE_MS);
   memcpy(peer->interest, peer->bitmap, bits_bytes(blocks_total(peer->blocks)));
 }

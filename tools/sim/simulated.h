@@ -81,6 +81,7 @@ struct sim_peer {
   const struct sim_place *place;
   uint32_t index;
   bool here, seed;
+  uint32_t arrived; /* from 1, in the order they came */
   struct content content;
   struct blocks *blocks;
   struct receiver receiver;
@@ -132,6 +133,7 @@ struct sim_session {
   uint64_t *member_buckets;
   struct copse_scheduler *scheduler;
   bool areas_changed;
+  uint32_t arrived; /* peers so far */
   uint32_t unfinished;
   int stop;
   uint64_t cdn_bytes; /* on overlay links */

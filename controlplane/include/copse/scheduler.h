@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who injects which block: every block once, seeds take disjoint orders. Pure: no clock, no I/O; the simulator runs
- * the same code. State is small and is kept in the store as JSON by the caller. */
+/* Who injects which block: every block once, seeds take disjoint orders; and once more when members came since who
+ * missed it. Pure: no clock, no I/O; the simulator runs the same code. State is small and is kept in the store as JSON
+ * by the caller.
+ *
+ * An audience is known by the number of its newest member: any number that is larger for whoever comes later. What was
+ * injected for an older audience is missed by the newest member, and the older that audience, the more members miss it.
+ */
 #ifndef COPSE_SCHEDULER_H
 #define COPSE_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,15 +30,46 @@ uint64_t copse_scheduler_ahead(uint64_t rate_bps);
  * self-scheduling). Returns the number of ranges written (at most `capacity`), 0 when nothing is left. */
 size_t copse_scheduler_order(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t total_bps,
                              uint64_t now_ms, struct copse_range *ranges, size_t capacity);
-/* The member has injected a range of its orders; parts not ordered by it are ignored. Keeps its other orders alive. */
+/* Next order of blocks that this audience has missed in part, those for the oldest audience first: half a second's at
+ * the rate, at least one. Nothing while there are blocks that nobody was ordered to inject. Returns as
+ * copse_scheduler_order. */
+size_t copse_scheduler_repeat(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t audience,
+                              uint64_t now_ms, struct copse_range *ranges, size_t capacity);
+/* Whether either order could have something. */
+bool copse_scheduler_due(const struct copse_scheduler *scheduler, uint64_t audience);
+/* Blocks a member has on order to inject for the first time, and in all. */
+uint64_t copse_scheduler_open_new(const struct copse_scheduler *scheduler, uint64_t member);
+uint64_t copse_scheduler_open_all(const struct copse_scheduler *scheduler, uint64_t member);
+
+/* The members of a session, as far as they matter here. */
+struct copse_demand {
+  uint64_t waiting;       /* members that miss something */
+  uint64_t downlinks_bps; /* theirs, together */
+  uint64_t audience;      /* the newest of them */
+  uint64_t senders_bps;   /* what all that have the whole content can send */
+};
+/* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together seven
+ * tenths of the mean downlink. The rest is for headers, bursts and repair. */
+uint64_t copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps);
+/* Gives a member with the whole content that asks for orders new ones, else some to repeat, unless it has two orders'
+ * worth of them. `rate_bps`: what it can send. True when it was given some. */
+bool copse_scheduler_ask(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
+                         const struct copse_demand *demand, uint64_t now_ms);
+/* What it may send at, bit/s: all of it while it has new blocks on order, or could have. */
+uint64_t copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
+                              const struct copse_demand *demand);
+
+/* The member has injected a range of its orders for this audience; parts not ordered by it are ignored. Keeps its other
+ * orders alive. */
 void copse_scheduler_sent(struct copse_scheduler *scheduler, uint64_t member, struct copse_range range,
-                          uint64_t now_ms);
+                          uint64_t audience, uint64_t now_ms);
 /* The member is alive: its orders stay. */
 void copse_scheduler_touch(struct copse_scheduler *scheduler, uint64_t member, uint64_t now_ms);
 /* Orders of a member that left, or of all that were silent for `silence_ms` (returns how many), are given out again. */
 void copse_scheduler_leave(struct copse_scheduler *scheduler, uint64_t member);
 size_t copse_scheduler_expire(struct copse_scheduler *scheduler, uint64_t now_ms, uint64_t silence_ms);
-/* Open orders of a member (asked again after a lost answer), and everything injected so far, as ranges in order. */
+/* Open orders of a member (asked again after a lost answer): new blocks, then those to send once more; and everything
+ * that was injected and is not on order once more. As ranges in order. */
 size_t copse_scheduler_open(const struct copse_scheduler *scheduler, uint64_t member, struct copse_range *ranges,
                             size_t capacity);
 size_t copse_scheduler_injected(const struct copse_scheduler *scheduler, struct copse_range *ranges, size_t capacity);
