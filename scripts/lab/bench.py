@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 
 from alone import GsoRelay, MmsgRelay, XdpBroadcast
 from goals import judge
@@ -105,6 +106,8 @@ def run(context, known, names):
             rows += known[name].run(context)
         except BenchError as error:
             failures.append(f"{name}: {error}")
+        except Exception:  # a defect of one bench: what the others measured is not lost
+            failures.append(f"{name}: {traceback.format_exc()}")
         print(f"{time.monotonic() - start:.0f} s\n", flush=True)
     return rows, failures
 
