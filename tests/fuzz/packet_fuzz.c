@@ -49,7 +49,7 @@ forget(void) {
   for (uint32_t slot = 0; slot < 32; slot++)
     view->replays[slot] = (struct copse_replay){0};
   view->trees[3].replay = (struct copse_replay){0};
-  view->egress[1].bucket = 0;
+  view->destinations[1].bucket = 0;
   grant(1, UINT64_MAX);
   grant(17, UINT64_MAX);
 }

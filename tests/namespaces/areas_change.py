@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A PoP joins a session in the middle of a transfer and another leaves it: trees are rebuilt make before break. Every copy that
-a PoP has sent to another was taken there, through all changes, on every tree; all files are exact."""
+a PoP has sent to another was taken there, through all changes, on every tree; no tree that gave way to another was sent a packet
+it could not carry; all files are exact."""
 
 import json
 import os
@@ -28,6 +29,12 @@ def areas(lab, session):
     """V' of the last plan in which all trees are there."""
     latest = max(plans(lab, session), key=lambda plan: plan["epoch"], default={"trees": []})
     return {tree["root"] for tree in latest["trees"]}
+
+
+def last_trees(lab, session):
+    """Trees that ended with the session: their senders may still be sending what late members had missed."""
+    latest = max((plan for plan in plans(lab, session) if plan["trees"]), key=lambda plan: plan["epoch"])
+    return {int(tree["id"], 16) for tree in latest["trees"] if tree["id"]}
 
 
 def copies_between_pops(lab, meter, session):
@@ -66,11 +73,12 @@ def main():
         sent, taken = copies_between_pops(lab, meter, transfer.session)
         meter.close()
         trees = len({tree for _, _, tree in meter.trees})
-        lost = {}
-        for row in meter.trees.values():
+        last, lost = last_trees(lab, transfer.session), {}
+        for (_, _, tree), row in meter.trees.items():
             for name, count in row.items():
                 if name.startswith("drop ") and name[5:] not in HARMLESS and count:
-                    lost[name[5:]] = lost.get(name[5:], 0) + count
+                    key = name[5:] + (" at the end" if name == "drop no_allowance" and tree in last else "")
+                    lost[key] = lost.get(key, 0) + count
         print(f"{trees} trees in {max(plan['epoch'] for plan in plans(lab, transfer.session))} plans: {sent} copies sent from PoP "
               f"to PoP, {taken} taken; other drops: {lost or 'none'}; files exact after {transfer.seconds():.1f} s")
         assert sent == taken > 0 and "no_allowance" not in lost and "no_neighbour" not in lost
