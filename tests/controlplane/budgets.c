@@ -4,6 +4,7 @@
  * every revision from outside. Short by default; COPSE_SOAK_OPERATIONS makes it as long as wanted (scripts/soak). */
 #include "budget_checker.h"
 #include "cluster.h"
+#include "session/state.h"
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <sodium.h>
@@ -13,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define POPS 4
@@ -74,14 +74,6 @@ stop(void) {
 }
 
 TestSuite(budgets, .fini = stop, .timeout = 3600);
-
-static uint64_t
-now_ms(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void
 session_id(unsigned number, char id[64]) {
@@ -193,7 +185,7 @@ operations(void) {
 
 static void
 look(void) {
-  cr_assert_geq(copse_store_poll(cluster.store, now_ms()), 0);
+  cr_assert_geq(copse_store_poll(cluster.store, copse_control_now()), 0);
   budget_checker_look(&checker);
   for (size_t i = 0; i < POPS; i++) {
     int status;
@@ -212,7 +204,7 @@ static void
 tell(const char *store, uint64_t begin, unsigned kills) {
   printf("%s: %3llu s, %u operations (%u joins, %u leaves, %u syncs, %u ends, %u refused), %u revisions, %u of them of "
          "reservations, %u kills, fullest link %.0f %%, %u violations\n",
-         store, (unsigned long long)(now_ms() - begin) / 1000, operations(), atomic_load(&shared->joins),
+         store, (unsigned long long)(copse_control_now() - begin) / 1000, operations(), atomic_load(&shared->joins),
          atomic_load(&shared->leaves), atomic_load(&shared->syncs), atomic_load(&shared->ends),
          atomic_load(&shared->refused), checker.revisions, checker.reservations, kills, checker.fullest * 100,
          checker.violations);
@@ -222,14 +214,14 @@ tell(const char *store, uint64_t begin, unsigned kills) {
 /* Kills and starts again, until so many operations were done or the time is over. */
 static unsigned
 churn(const char *store, unsigned target, uint64_t most_ms) {
-  uint64_t begin = now_ms(), told = begin, next_kill = begin + 500, back[POPS] = {0};
+  uint64_t begin = copse_control_now(), told = begin, next_kill = begin + 500, back[POPS] = {0};
   unsigned kills = 0;
 
-  while (operations() < target && now_ms() - begin < most_ms && checker.violations == 0) {
+  while (operations() < target && copse_control_now() - begin < most_ms && checker.violations == 0) {
     uint64_t now;
 
     look();
-    now = now_ms();
+    now = copse_control_now();
     if (now >= next_kill) {
       size_t pop = randombytes_uniform(POPS);
 
@@ -254,7 +246,7 @@ churn(const char *store, unsigned target, uint64_t most_ms) {
 
 static bool
 look_until(bool (*holds)(void)) {
-  for (uint64_t begin = now_ms(); !holds() && now_ms() - begin < SETTLE_MS;)
+  for (uint64_t begin = copse_control_now(); !holds() && copse_control_now() - begin < SETTLE_MS;)
     look();
   return holds();
 }

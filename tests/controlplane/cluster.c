@@ -3,12 +3,12 @@
 #include "account.h"
 #include "folder.h"
 #include "session/plan.h"
+#include "session/state.h"
 #include <copse/log.h>
 #include <criterion/criterion.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 static void
@@ -133,17 +133,9 @@ cluster_stop(struct cluster *cluster) {
   folder_remove(cluster->folder);
 }
 
-static uint64_t
-now_ms(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void
 cluster_run(struct cluster *cluster, unsigned ms) {
-  for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+  for (uint64_t end = copse_control_now() + ms; copse_control_now() < end;) {
     event_base_loop(cluster->base, EVLOOP_NONBLOCK);
     usleep(500);
   }
@@ -152,7 +144,7 @@ cluster_run(struct cluster *cluster, unsigned ms) {
 bool
 cluster_until(struct cluster *cluster, bool (*holds)(struct cluster *cluster, const char *argument),
               const char *argument, unsigned ms) {
-  for (uint64_t end = now_ms() + ms; now_ms() < end;) {
+  for (uint64_t end = copse_control_now() + ms; copse_control_now() < end;) {
     cluster_run(cluster, 10);
     if (holds(cluster, argument))
       return true;

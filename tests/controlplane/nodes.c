@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A control plane and its dataplane's table: what goes together, and batches that are refused. */
+#include "session/state.h"
 #include "three.h"
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 TestSuite(nodes, .fini = three_stop, .timeout = 60);
-
-static uint64_t
-now_ms(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Runs the loop turn by turn, so that nothing happens between what is waited for and what comes next. */
 static void
 run_until(bool (*holds)(void)) {
-  for (uint64_t end = now_ms() + 20000; !holds() && now_ms() < end;)
+  for (uint64_t end = copse_control_now() + 20000; !holds() && copse_control_now() < end;)
     event_base_loop(cluster.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
   cr_assert(holds());
 }
@@ -103,10 +95,10 @@ Test(nodes, a_batch_that_is_refused_is_tried_again_in_peace) {
 
   three_start("", 10 * GB);
   refusing = true;
-  begin = now_ms();
+  begin = copse_control_now();
   cluster_put(&cluster, "/links/N1/N2", "{\"bandwidth_bps\":200000000,\"delay_ms\":0,\"by\":\"N1\"}");
   run_until(three_are_refused);
-  cr_expect_geq(now_ms() - begin, 2000);
+  cr_expect_geq(copse_control_now() - begin, 2000);
   refusing = false;
   run_until(link_is_wider);
 }
