@@ -2,6 +2,7 @@
 """One session on the lab: who shares, who fetches, when it is over, whether the files are exact."""
 
 import hashlib
+import http.client
 import os
 import time
 
@@ -61,8 +62,11 @@ class Transfer:
         self.samples = [(self.start_time, self.lab.network.link_counters())]
 
     def members_that(self, have):
-        """How many members of the session have a property, by their PoPs' word."""
-        status, body = self.seeds[0].pop.request("GET", f"/v1/sessions/{self.session}", token=self.lab.operator)
+        """How many members of the session have a property, by their PoPs' word; none when their control plane is away."""
+        try:
+            status, body = self.seeds[0].pop.request("GET", f"/v1/sessions/{self.session}", token=self.lab.operator)
+        except (OSError, http.client.HTTPException):
+            return 0
         return sum(bool(member[have]) for member in body["members"]) if status == 200 else 0
 
     def until(self, what, condition):
