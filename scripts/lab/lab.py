@@ -96,12 +96,12 @@ class Pop:
 
 
 class Peer:
-    """One copse-peer; its --json lines are read as they come."""
+    """One copse-peer; its --json lines are read as they come. `down`: its downlink, bit/s, if not that of the lab."""
 
-    def __init__(self, lab, pop, index, seed):
-        self.lab, self.pop, self.seed = lab, pop, seed
+    def __init__(self, lab, pop, index, seed, down=None):
+        self.lab, self.pop, self.seed, self.down = lab, pop, seed, down or lab.down
         self.name = f"P{pop.name[1:]}.{index}"
-        self.namespace, self.address = lab.network.peer(int(pop.name[1:]), index, lab.up, lab.down)
+        self.namespace, self.address = lab.network.peer(int(pop.name[1:]), index, lab.up, self.down)
         self.token = lab.account(self.name, lab.sharing(pop))
         self.output = os.path.join(lab.directory, f"{self.name}.out")
         self.process = None
@@ -117,7 +117,7 @@ class Peer:
     def start(self, *arguments):
         """Runs copse-peer."""
         common = ["--pop", self.pop.url, "--token-file", self.token, "--ca", self.pop.certificate, "--address", self.address,
-                  "--up", str(int(self.lab.up)), "--down", str(int(self.lab.down)), "--json"]
+                  "--up", str(int(self.lab.up)), "--down", str(int(self.down)), "--json"]
         self.run("tools/peer/copse-peer", *arguments, *common)
 
     def run(self, program, *arguments):
@@ -210,8 +210,8 @@ class Lab:
             handle.write(body["token"])
         return path
 
-    def peer(self, pop, index, seed=False):
-        peer = Peer(self, pop, index, seed)
+    def peer(self, pop, index, seed=False, down=None):
+        peer = Peer(self, pop, index, seed, down)
         self.peers.append(peer)
         return peer
 
