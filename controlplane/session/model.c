@@ -21,7 +21,7 @@ copse_entry(struct copse_set *set, const char *name, size_t bytes) {
 static void
 plans_stale(const struct copse_model *model) {
   for (size_t i = 0; i < model->sessions.count; i++)
-    ((struct copse_session *)model->sessions.items[i])->plan_stale = true;
+    ((struct copse_session *)model->sessions.items[i])->planning.stale = true;
 }
 
 void
@@ -70,6 +70,7 @@ apply_egress(struct copse_model *model, const char *name, const json_t *value, u
   if (revision < egress->revision)
     return 0;
   egress->revision = revision;
+  plans_stale(model);
   if (!copse_egress_read(value, &egress->record))
     free(copse_set_remove(&model->egress, name));
   return 0;

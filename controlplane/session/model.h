@@ -94,6 +94,16 @@ struct copse_tree_ledger {
 
 struct copse_scheduler;
 
+/* What an owner knows of its planning: of one term, nothing of an earlier one holds. See owner.c. */
+struct copse_planning {
+  bool stale;      /* what the plan was made of may have changed */
+  uint64_t due_ms; /* 0: not due */
+  uint64_t improve_due_ms;
+  uint64_t tries;
+  uint8_t digest[32];     /* of what the plan was made of */
+  uint64_t done_since_ms; /* all members have been done since; 0: they are not */
+};
+
 struct copse_session {
   char id[COPSE_SESSION_BYTES];
   uint64_t revision; /* 0: no such session (any more), only remains of it */
@@ -114,14 +124,7 @@ struct copse_session {
   json_t *injected;                  /* ranges, made with it */
   size_t waiting;                    /* members seen that want the content; see orders.c */
   uint64_t waiting_first_ms, waiting_last_ms;
-
-  /* The owner's, see owner.h. */
-  bool plan_stale;      /* what the plan was made of may have changed */
-  uint64_t plan_due_ms; /* 0: not due */
-  uint64_t improve_due_ms;
-  uint64_t plan_tries;
-  uint8_t plan_digest[32];
-  uint64_t done_since_ms; /* all members have been done since; 0: they are not */
+  struct copse_planning planning;
 };
 
 struct copse_model {
@@ -155,6 +158,8 @@ struct copse_member *copse_session_member(const struct copse_session *session, c
 struct copse_planned_tree *copse_session_tree(const struct copse_session *session, const char *id);
 /* The tree the plan has for a root, whatever its status; null when there is none. */
 struct copse_planned_tree *copse_session_rooted(const struct copse_session *session, const char *root);
+/* Its plan holds something of links. */
+bool copse_session_holds(const struct copse_session *session);
 /* The number of blocks. */
 uint32_t copse_session_blocks(const struct copse_session *session);
 /* Has the whole content, from the start or by now. */

@@ -41,7 +41,7 @@ apply_record(struct copse_session *session, json_t *value, uint64_t revision) {
   json_decref(session->record);
   session->record = NULL;
   session->revision = 0;
-  session->plan_stale = true;
+  session->planning.stale = true;
   if (value == NULL)
     return 0;
   if (state == NULL || copse_manifest_parse(json_object_get(value, "manifest"), &session->manifest, NULL, &error) < 0) {
@@ -58,11 +58,11 @@ static int
 apply_owner(struct copse_session *session, const json_t *value, uint64_t revision) {
   const char *owner = json_string_value(value);
 
-  if (revision < session->owner_revision)
+  if (revision <= session->owner_revision)
     return 0;
   session->owner[0] = '\0';
   session->owner_revision = 0;
-  session->plan_stale = true;
+  session->planning = (struct copse_planning){.stale = true};
   if (owner != NULL && strlen(owner) < sizeof(session->owner)) {
     copse_copy(session->owner, sizeof(session->owner), owner);
     session->owner_revision = revision;
@@ -76,7 +76,7 @@ apply_plan(struct copse_session *session, const json_t *value, uint64_t revision
     return 0;
   copse_plan_record_free(&session->plan);
   session->plan_revision = value != NULL && copse_plan_read(value, &session->plan) ? revision : 0;
-  session->plan_stale = true;
+  session->planning.stale = true;
   return 0;
 }
 
@@ -113,7 +113,7 @@ apply_member(struct copse_session *session, const char *id, const json_t *value,
   member->revision = copse_member_read(value, &member->record) ? revision : 0;
   if (member->revision != 0)
     copse_endpoint_parse(member->record.address, member->record.port, &member->endpoint);
-  session->plan_stale = true;
+  session->planning.stale = true;
   member_sweep(session, member);
   return 0;
 }
@@ -132,7 +132,7 @@ apply_progress(struct copse_session *session, const char *id, const json_t *valu
   if (member->progress_revision == 0)
     member->progress = (struct copse_progress){0};
   if (was_done != member->progress.done)
-    session->plan_stale = true;
+    session->planning.stale = true;
   member_sweep(session, member);
   return 0;
 }
@@ -150,7 +150,7 @@ apply_installed(struct copse_session *session, const char *name, const json_t *v
   if (revision < installed->revision)
     return 0;
   installed->revision = revision;
-  session->plan_stale |= session->plan.leaving_count > 0;
+  session->planning.stale |= session->plan.leaving_count > 0;
   memcpy(installed->tree, name, COPSE_ID_BYTES - 1);
   copse_copy(installed->pop, sizeof(installed->pop), slash + 1);
   if (!copse_label_read(value, &installed->record))
@@ -168,7 +168,7 @@ apply_area(struct copse_session *session, const char *pop, const json_t *value, 
   if (revision < area->revision)
     return 0;
   area->revision = revision;
-  session->plan_stale = true;
+  session->planning.stale = true;
   if (!copse_area_read(value, &area->record))
     free(copse_set_remove(&session->areas, pop));
   return 0;
@@ -184,7 +184,7 @@ apply_ledger(struct copse_session *session, const char *id, const json_t *value,
   if (revision < ledger->revision)
     return 0;
   ledger->revision = revision;
-  session->plan_stale = true;
+  session->planning.stale = true;
   if (!copse_tree_record_read(value, &ledger->record))
     free(copse_set_remove(&session->ledgers, id));
   return 0;
@@ -273,6 +273,14 @@ copse_session_rooted(const struct copse_session *session, const char *root) {
     if (strcmp(session->plan.trees[i].root, root) == 0)
       return &session->plan.trees[i];
   return NULL;
+}
+
+bool
+copse_session_holds(const struct copse_session *session) {
+  for (size_t i = 0; i < session->plan.tree_count; i++)
+    if (session->plan.trees[i].status == COPSE_TREE_OK)
+      return true;
+  return session->plan.leaving_count > 0;
 }
 
 uint32_t

@@ -23,18 +23,11 @@ has_living_area(const struct copse_control *control, const struct copse_session 
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (member->revision != 0 && copse_set_find(&control->model.pops, member->record.pop) != NULL)
+    if (copse_member_in_area(member, member->record.pop) &&
+        copse_set_find(&control->model.pops, member->record.pop) != NULL)
       return true;
   }
   return false;
-}
-
-static bool
-holds_anything(const struct copse_session *session) {
-  for (size_t i = 0; i < session->plan.tree_count; i++)
-    if (session->plan.trees[i].status == COPSE_TREE_OK)
-      return true;
-  return session->plan.leaving_count > 0;
 }
 
 /* A PoP of V' may own the session; when V' is empty, any may, to give back what its plan holds. */
@@ -42,7 +35,7 @@ static bool
 may_own(const struct copse_control *control, const struct copse_session *session) {
   if (copse_area_alive(&control->model, session, control->config->pop))
     return true;
-  return holds_anything(session) && !has_living_area(control, session);
+  return copse_session_holds(session) && !has_living_area(control, session);
 }
 
 static void
@@ -138,18 +131,18 @@ lacks_tree(const struct copse_session *session) {
 /* Plans, or improves the plan. A plan that lacks trees is to be improved a moment later: once, whatever comes of it. */
 static void
 plan_now(struct copse_control *control, struct copse_session *session, bool improve, uint64_t now_ms) {
-  uint64_t *due_ms = improve ? &session->improve_due_ms : &session->plan_due_ms, delay;
+  uint64_t *due_ms = improve ? &session->planning.improve_due_ms : &session->planning.due_ms, delay;
 
   if (plan(control, session, NULL, improve) == 0) {
-    copse_plan_digest(&control->model, session, control->config, session->plan_digest); /* with what leaves now */
-    *due_ms = session->plan_tries = 0;
-    if (!improve && session->improve_due_ms == 0 && lacks_tree(session))
-      session->improve_due_ms = now_ms + IMPROVE_MS;
+    copse_plan_digest(&control->model, session, control->config, session->planning.digest); /* with what leaves now */
+    *due_ms = session->planning.tries = 0;
+    if (!improve && session->planning.improve_due_ms == 0 && lacks_tree(session))
+      session->planning.improve_due_ms = now_ms + IMPROVE_MS;
     return;
   }
   /* Others were faster, or the store is ill: soon again, by and by less often, never in step with them. */
-  delay = 10ULL << (session->plan_tries < 7 ? session->plan_tries : 7);
-  session->plan_tries++;
+  delay = 10ULL << (session->planning.tries < 7 ? session->planning.tries : 7);
+  session->planning.tries++;
   *due_ms = now_ms + delay + (uint64_t)random() % delay;
   if (*due_ms > now_ms + RETRY_MAX_MS)
     *due_ms = now_ms + RETRY_MAX_MS;
@@ -158,17 +151,18 @@ plan_now(struct copse_control *control, struct copse_session *session, bool impr
 /* Plans when what a plan is made of has changed, a moment later: changes come in swarms. */
 static void
 plan_when_due(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
-  uint8_t digest[sizeof(session->plan_digest)];
+  uint8_t digest[sizeof(session->planning.digest)];
 
-  if (session->plan_stale) {
-    session->plan_stale = false;
+  if (session->planning.stale) {
+    session->planning.stale = false;
     copse_plan_digest(&control->model, session, control->config, digest);
-    if (session->plan_due_ms == 0 && memcmp(digest, session->plan_digest, sizeof(digest)) != 0)
-      session->plan_due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
+    if (session->planning.due_ms == 0 && memcmp(digest, session->planning.digest, sizeof(digest)) != 0)
+      session->planning.due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
   }
-  if (session->plan_due_ms != 0 && now_ms >= session->plan_due_ms)
+  if (session->planning.due_ms != 0 && now_ms >= session->planning.due_ms)
     plan_now(control, session, false, now_ms);
-  else if (session->plan_due_ms == 0 && session->improve_due_ms != 0 && now_ms >= session->improve_due_ms)
+  else if (session->planning.due_ms == 0 && session->planning.improve_due_ms != 0 &&
+           now_ms >= session->planning.improve_due_ms)
     plan_now(control, session, true, now_ms);
 }
 
@@ -194,12 +188,12 @@ finish_when_done(struct copse_control *control, struct copse_session *session, u
   json_t *record;
 
   if (session->finished || !all_done(session)) {
-    session->done_since_ms = 0;
+    session->planning.done_since_ms = 0;
     return;
   }
-  if (session->done_since_ms == 0)
-    session->done_since_ms = now_ms;
-  if (now_ms - session->done_since_ms < control->config->finish_ms)
+  if (session->planning.done_since_ms == 0)
+    session->planning.done_since_ms = now_ms;
+  if (now_ms - session->planning.done_since_ms < control->config->finish_ms)
     return;
   record = json_deep_copy(session->record);
   json_object_set_new(record, "state", json_string("finished"));
@@ -224,7 +218,7 @@ walk_session(struct copse_control *control, struct copse_session *session, uint6
   if (session->revision != 0)
     finish_when_done(control, session, now_ms);
   plan_when_due(control, session, now_ms);
-  if (session->plan_due_ms == 0 && !may_own(control, session))
+  if (session->planning.due_ms == 0 && !may_own(control, session))
     resign(control, session);
 }
 

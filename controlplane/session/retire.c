@@ -82,7 +82,7 @@ copse_retire_walk(struct copse_control *control, uint64_t now_ms) {
     if (!copse_json_number(session->record, "ended_s", &ended_s))
       note_end(control, session, wall_s);
     else if (wall_s > ended_s && (double)(wall_s - ended_s) > control->config->keep_s &&
-             session->installed.count == 0 && session->ledgers.count == 0 && session->plan.leaving_count == 0)
+             session->installed.count == 0 && session->ledgers.count == 0 && !copse_session_holds(session))
       remove_session(control, session);
   }
 }
