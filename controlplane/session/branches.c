@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is behind the edges of a tree: how many edges, and whether anybody there still wants something. */
+/* What is behind the edges of a tree: whether anybody there still wants something, and how many edges are reached. */
 #include "plan.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -18,54 +18,61 @@ find_wanting(const struct copse_session *session, struct copse_set *pops) {
 }
 
 /* An edge by the PoP it leads to. */
-struct branch {
+struct place {
   char to[COPSE_NAME_BYTES];
   uint32_t edge;
 };
 
 static int
-compare_branches(const void *a, const void *b) {
-  return strcmp(((const struct branch *)a)->to, ((const struct branch *)b)->to);
+compare_places(const void *a, const void *b) {
+  return strcmp(((const struct place *)a)->to, ((const struct place *)b)->to);
 }
 
-static struct branch *
-sort_branches(const struct copse_planned_tree *tree) {
-  struct branch *branches = calloc(tree->edge_count + 1, sizeof(*branches));
+static struct place *
+sort_places(const struct copse_planned_tree *tree) {
+  struct place *places = calloc(tree->edge_count + 1, sizeof(*places));
 
-  for (size_t i = 0; branches != NULL && i < tree->edge_count; i++) {
-    copse_copy(branches[i].to, sizeof(branches[i].to), tree->edges[i].to);
-    branches[i].edge = (uint32_t)i;
+  for (size_t i = 0; places != NULL && i < tree->edge_count; i++) {
+    copse_copy(places[i].to, sizeof(places[i].to), tree->edges[i].to);
+    places[i].edge = (uint32_t)i;
   }
-  if (branches != NULL)
-    qsort(branches, tree->edge_count, sizeof(*branches), compare_branches);
-  return branches;
+  if (places != NULL)
+    qsort(places, tree->edge_count, sizeof(*places), compare_places);
+  return places;
 }
 
 int
-copse_tree_branches(const struct copse_session *session, const struct copse_planned_tree *tree, uint32_t *behind) {
+copse_tree_branches(const struct copse_session *session, const struct copse_planned_tree *tree,
+                    struct copse_branch *branches) {
   struct copse_set wanting = {0};
-  struct branch *branches = sort_branches(tree), key;
-  bool *wanted = calloc(tree->edge_count + 1, sizeof(*wanted));
-  int result = branches == NULL || wanted == NULL ? -ENOMEM : find_wanting(session, &wanting);
+  struct place *places = sort_places(tree), key;
+  int result = places == NULL ? -ENOMEM : find_wanting(session, &wanting);
 
-  for (size_t i = 0; i < tree->edge_count; i++)
-    behind[i] = 1;
+  memset(branches, 0, tree->edge_count * sizeof(*branches));
   for (size_t i = tree->edge_count; i-- > 0 && result == 0;) { /* children come after their parents */
-    const struct branch *parent;
+    const struct place *parent;
 
-    wanted[i] |= copse_set_find(&wanting, tree->edges[i].to) != NULL;
+    branches[i].wanted |= copse_set_find(&wanting, tree->edges[i].to) != NULL;
     copse_copy(key.to, sizeof(key.to), tree->edges[i].from);
-    parent = bsearch(&key, branches, tree->edge_count, sizeof(*branches), compare_branches);
-    if (parent == NULL)
-      continue; /* the root's own */
-    behind[parent->edge] += behind[i];
-    wanted[parent->edge] |= wanted[i];
+    parent = bsearch(&key, places, tree->edge_count, sizeof(*places), compare_places);
+    branches[i].parent = parent == NULL ? COPSE_BRANCH_OF_ROOT : parent->edge;
+    if (parent != NULL)
+      branches[parent->edge].wanted |= branches[i].wanted;
   }
-  for (size_t i = 0; i < tree->edge_count && result == 0; i++)
-    if (!wanted[i])
-      behind[i] = 0;
   copse_set_free(&wanting, NULL);
-  free(branches);
-  free(wanted);
+  free(places);
   return result;
+}
+
+uint32_t
+copse_branches_reached(struct copse_branch *branches, size_t count) {
+  uint32_t reached = 0;
+
+  for (size_t i = 0; i < count; i++) {
+    uint32_t parent = branches[i].parent;
+
+    branches[i].reached = !branches[i].closed && (parent == COPSE_BRANCH_OF_ROOT || branches[parent].reached);
+    reached += branches[i].reached;
+  }
+  return reached;
 }

@@ -126,6 +126,7 @@ renew(struct copse_control *control, const struct copse_session *session, const 
       const struct copse_shadow_tree *tree) {
   const struct copse_tree_ledger *ledger = copse_set_find(&session->ledgers, planned->id);
   struct copse_ledger_change change;
+  const double edges = tree->set.charged_edges;
   uint64_t charged, granted, at_hand, full;
   bool settle;
 
@@ -138,7 +139,7 @@ renew(struct copse_control *control, const struct copse_session *session, const 
     copse_ledger_adopt(&change, instance_of(control));
   }
   granted = change.record.granted_bytes - change.record.base_bytes;
-  full = (uint64_t)((double)planned->rate_bps / 8 * (double)planned->edge_count * control->config->allowance_s);
+  full = (uint64_t)((double)planned->rate_bps / 8 * (edges > 0 ? edges : 1) * control->config->allowance_s);
   at_hand = granted > charged ? granted - charged : 0;
   if (at_hand < full / 2 && has_source(control, session)) {
     const struct copse_account *account = richest_account(control, session);

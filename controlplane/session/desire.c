@@ -122,18 +122,16 @@ gather_hops(const struct copse_walk *walk, const struct copse_session *session,
 
   *count = 0;
   for (size_t i = 0; i < planned->edge_count; i++) {
-    char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
     const struct copse_installed *child;
     const struct copse_shadow_link *link;
 
     if (!is_here(walk, planned->edges[i].from))
       continue;
-    snprintf(name, sizeof(name), "%s/%s", planned->id, planned->edges[i].to);
-    child = copse_set_find(&session->installed, name);
+    child = copse_session_label(session, planned->id, planned->edges[i].to);
     link = copse_shadow_link(walk->shadow, planned->edges[i].to);
     if (child == NULL || link == NULL || *count == walk->shadow->limits.fan_out)
       return false;
-    walk->unwanted[*count] = walk->behind[i] == 0;
+    walk->unwanted[*count] = copse_labels_close(walk, planned, i, copse_shadow_tree(walk->shadow, planned->id));
     hops[(*count)++] =
       (struct copse_api_hop){.kind = COPSE_HOP_LINK, .slot = link->set.slot, .label = child->record.label};
   }
@@ -157,6 +155,18 @@ parent_of(const struct copse_walk *walk, const struct copse_planned_tree *planne
   return NULL;
 }
 
+/* What the root charges for: what nobody wants costs nothing where nothing is sent, from here or, as its label record
+ * lists, below. */
+static uint32_t
+count_charged(const struct copse_walk *walk, const struct copse_planned_tree *planned,
+              const struct copse_shadow_tree *have) {
+  for (size_t i = 0; i < planned->edge_count; i++)
+    walk->branches[i].closed =
+      !walk->branches[i].wanted &&
+      (is_here(walk, planned->edges[i].from) || (have != NULL && copse_label_lists(walk->here, planned->edges[i].to)));
+  return copse_branches_reached(walk->branches, planned->edge_count);
+}
+
 /* Fills in what does not change in the life of a tree; false when something it needs is not known yet. */
 static bool
 describe_tree(const struct copse_walk *walk, const struct copse_session *session,
@@ -176,8 +186,7 @@ describe_tree(const struct copse_walk *walk, const struct copse_session *session
   if (parent == NULL) {
     want->committed_bps = bounded_rate(planned->min_bps < planned->rate_bps ? planned->min_bps : planned->rate_bps);
     want->peak_bps = bounded_rate(planned->rate_bps);
-    for (size_t i = 0; i < planned->edge_count; i++)
-      want->charged_edges += is_here(walk, planned->edges[i].from) ? walk->behind[i] : 0;
+    want->charged_edges = count_charged(walk, planned, have);
   } else {
     want->upstream = pop != NULL ? pop->record.endpoint : have->set.upstream;
   }
@@ -226,9 +235,14 @@ walk_tree(struct copse_walk *walk, const struct copse_session *session, const st
     have->planned = true;
     have->leaving_ms = have->rootless_ms = 0;
   }
-  if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms))
+  if (copse_tree_branches(session, planned, walk->branches) < 0)
     return;
-  if (copse_tree_branches(session, planned, walk->behind) < 0 || !describe_tree(walk, session, planned, &want) ||
+  walk->here = copse_session_label(session, planned->id, walk->control->config->pop);
+  walk->root = copse_session_label(session, planned->id, planned->root);
+  if (have != NULL)
+    copse_labels_note(walk, session, planned, have);
+  if (is_full(walk) || copse_nodes_refused(walk->nodes, planned->id, walk->now_ms) ||
+      (is_root && !copse_labels_settled(walk, have)) || !describe_tree(walk, session, planned, &want) ||
       !gather_hops(walk, session, planned, &want.hops))
     return;
   if (have != NULL && !is_root)
@@ -272,7 +286,7 @@ walk_trees(struct copse_walk *walk) {
 
   walk->hops = calloc(fan_out, sizeof(*walk->hops));
   walk->unwanted = calloc(fan_out, sizeof(*walk->unwanted));
-  walk->behind = calloc(most_edges(model) + 1, sizeof(*walk->behind));
+  walk->branches = calloc(most_edges(model) + 1, sizeof(*walk->branches));
   for (size_t i = 0; i < walk->shadow->trees.count; i++) {
     struct copse_shadow_tree *tree = walk->shadow->trees.items[i];
 
@@ -283,12 +297,12 @@ walk_trees(struct copse_walk *walk) {
 
     for (size_t j = 0; j < session->plan.tree_count; j++)
       if (session->plan.trees[j].status == COPSE_TREE_OK && walk->hops != NULL && walk->unwanted != NULL &&
-          walk->behind != NULL)
+          walk->branches != NULL)
         walk_tree(walk, session, &session->plan.trees[j]);
   }
   free(walk->hops);
   free(walk->unwanted);
-  free(walk->behind);
+  free(walk->branches);
 }
 
 void
@@ -296,6 +310,7 @@ copse_desire_walk(struct copse_control *control, uint64_t now_ms) {
   struct copse_walk walk = {
     .control = control, .nodes = &control->nodes, .shadow = &control->nodes.shadow, .now_ms = now_ms};
 
+  copse_labels_strike(&walk);
   walk_links(&walk);
   walk_members(&walk); /* new ones; they must be there before a tree names them */
   walk_trees(&walk);
@@ -303,4 +318,5 @@ copse_desire_walk(struct copse_control *control, uint64_t now_ms) {
   walk_members(&walk); /* with the trees that are there now */
   if (!is_full(&walk))
     copse_leave_objects(&walk);
+  copse_labels_commit(&walk);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DRAIN_MS 400       /* between a tree's end at its root and here */
 #define SUCCESSOR_MS 10000 /* a root waits so long for the tree that replaces its own, */
 #define ALLOWANCE_MS 1000  /* and so long for that one's first allowance */
 #define ROOT_GONE_MS 30000 /* and others for word from the root */
@@ -12,13 +11,10 @@
 /* The session that knows a tree which no plan has any more, and its record here. */
 static struct copse_session *
 session_of(const struct copse_walk *walk, const char *tree, const struct copse_installed **installed) {
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-
-  snprintf(name, sizeof(name), "%s/%s", tree, walk->control->config->pop);
   for (size_t i = 0; i < walk->control->model.sessions.count; i++) {
     struct copse_session *session = walk->control->model.sessions.items[i];
 
-    *installed = copse_set_find(&session->installed, name);
+    *installed = copse_session_label(session, tree, walk->control->config->pop);
     if (*installed != NULL)
       return session;
   }
@@ -52,15 +48,10 @@ root_may_go(struct copse_walk *walk, struct copse_shadow_tree *tree, struct cops
 static bool
 node_may_go(const struct copse_walk *walk, struct copse_shadow_tree *tree, const struct copse_session *session,
             const struct copse_installed *installed) {
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-
-  if (session != NULL) {
-    snprintf(name, sizeof(name), "%s/%s", tree->id, installed->record.root);
-    if (copse_set_find(&session->installed, name) != NULL &&
-        copse_set_find(&walk->control->model.pops, installed->record.root) != NULL) {
-      tree->rootless_ms = 0;
-      return walk->now_ms - tree->leaving_ms >= ROOT_GONE_MS;
-    }
+  if (session != NULL && copse_session_label(session, tree->id, installed->record.root) != NULL &&
+      copse_set_find(&walk->control->model.pops, installed->record.root) != NULL) {
+    tree->rootless_ms = 0;
+    return walk->now_ms - tree->leaving_ms >= ROOT_GONE_MS;
   }
   if (tree->rootless_ms == 0)
     tree->rootless_ms = walk->now_ms;

@@ -156,6 +156,9 @@ struct copse_session *copse_model_session(const struct copse_model *model, const
 /* Null when there is none, or only its progress is left. Walks over session->members skip those of revision 0. */
 struct copse_member *copse_session_member(const struct copse_session *session, const char *id);
 struct copse_planned_tree *copse_session_tree(const struct copse_session *session, const char *id);
+/* The record of a tree at a PoP, null when it is not installed there. */
+const struct copse_installed *copse_session_label(const struct copse_session *session, const char *tree,
+                                                  const char *pop);
 /* The tree the plan has for a root, whatever its status; null when there is none. */
 struct copse_planned_tree *copse_session_rooted(const struct copse_session *session, const char *root);
 /* Its plan holds something of links. */

@@ -15,6 +15,14 @@ member_free(void *object) {
   free(member);
 }
 
+static void
+installed_free(void *object) {
+  struct copse_installed *installed = object;
+
+  copse_label_record_free(&installed->record);
+  free(installed);
+}
+
 void
 copse_model_session_free(void *object) {
   struct copse_session *session = object;
@@ -25,7 +33,7 @@ copse_model_session_free(void *object) {
   free(session->orders);
   copse_plan_record_free(&session->plan);
   copse_set_free(&session->members, member_free);
-  copse_set_free(&session->installed, free);
+  copse_set_free(&session->installed, installed_free);
   copse_set_free(&session->areas, free);
   copse_set_free(&session->ledgers, free);
   free(session);
@@ -153,8 +161,9 @@ apply_installed(struct copse_session *session, const char *name, const json_t *v
   session->planning.stale |= session->plan.leaving_count > 0;
   memcpy(installed->tree, name, COPSE_ID_BYTES - 1);
   copse_copy(installed->pop, sizeof(installed->pop), slash + 1);
+  copse_label_record_free(&installed->record);
   if (!copse_label_read(value, &installed->record))
-    free(copse_set_remove(&session->installed, name));
+    installed_free(copse_set_remove(&session->installed, name));
   return 0;
 }
 
@@ -257,6 +266,14 @@ copse_session_member(const struct copse_session *session, const char *id) {
   struct copse_member *member = copse_set_find(&session->members, id);
 
   return member != NULL && member->revision != 0 ? member : NULL;
+}
+
+const struct copse_installed *
+copse_session_label(const struct copse_session *session, const char *tree, const char *pop) {
+  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
+
+  snprintf(name, sizeof(name), "%s/%s", tree, pop);
+  return copse_set_find(&session->installed, name);
 }
 
 struct copse_planned_tree *

@@ -272,10 +272,8 @@ copse_nodes_walk(struct copse_control *control, uint64_t now_ms) {
     read_table(control);
   if (nodes->state != COPSE_NODES_READY)
     return;
-  if (control->store_status == 0) {
-    copse_labels_walk(control);
+  if (control->store_status == 0)
     copse_credit_walk(control, now_ms);
-  }
   if (now_ms < nodes->resume_ms)
     return;
   copse_operations_clear(&nodes->operations);

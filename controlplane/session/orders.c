@@ -68,13 +68,11 @@ active_here(const struct copse_control *control, const struct copse_session *ses
 static const struct copse_planned_tree *
 open_tree(const struct copse_control *control, const struct copse_session *session) {
   const struct copse_planned_tree *planned = copse_session_rooted(session, control->config->pop);
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
 
   if (session->finished || planned == NULL || planned->status != COPSE_TREE_OK ||
       !copse_dataplane_connected(control->dataplane))
     return NULL;
-  snprintf(name, sizeof(name), "%s/%s", planned->id, control->config->pop);
-  return copse_set_find(&session->installed, name) == NULL ? NULL : planned;
+  return copse_session_label(session, planned->id, control->config->pop) == NULL ? NULL : planned;
 }
 
 static uint64_t

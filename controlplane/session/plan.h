@@ -44,9 +44,20 @@ void copse_plan_digest(const struct copse_model *model, const struct copse_sessi
 void copse_plan_commit(const struct copse_model *model, const struct copse_session *session,
                        const struct copse_plan_record *plan, const json_t *record, struct copse_transaction *commit);
 
-/* For every edge of a tree the number of edges from there on, itself included; 0 when nobody behind it misses anything.
- * -ENOMEM. */
-int copse_tree_branches(const struct copse_session *session, const struct copse_planned_tree *tree, uint32_t *behind);
+/* An edge of a tree and what is behind it. */
+struct copse_branch {
+  uint32_t parent; /* edge that leads to where it begins */
+  bool wanted;     /* somebody behind it misses something */
+  bool closed;     /* nothing passes: whoever asks copse_branches_reached says so */
+  bool reached;
+};
+#define COPSE_BRANCH_OF_ROOT UINT32_MAX
+
+/* Fills in `parent` and `wanted` for every edge of a tree, in their order. -ENOMEM. */
+int copse_tree_branches(const struct copse_session *session, const struct copse_planned_tree *tree,
+                        struct copse_branch *branches);
+/* Finds what is reached from the root past no closed edge; returns how many edges. */
+uint32_t copse_branches_reached(struct copse_branch *branches, size_t count);
 /* An area has members in the session, and a control plane that lives. */
 bool copse_area_alive(const struct copse_model *model, const struct copse_session *session, const char *pop);
 /* The credit an area can still spend, bytes. */

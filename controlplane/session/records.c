@@ -240,14 +240,44 @@ copse_progress_write(const struct copse_progress *progress) {
                    progress->unproven);
 }
 
+static bool
+read_quiet(const json_t *json, struct copse_set *out) {
+  char pop[COPSE_NAME_BYTES];
+  size_t index;
+  json_t *name;
+
+  json_array_foreach(json, index, name) {
+    if (!json_is_string(name) || json_string_length(name) >= sizeof(pop))
+      return false;
+    copse_copy(pop, sizeof(pop), json_string_value(name));
+    if (copse_set_make(out, pop, sizeof(pop)) == NULL)
+      return false;
+  }
+  return true;
+}
+
 bool
 copse_label_read(const json_t *json, struct copse_label_record *out) {
-  return read_label(json, &out->label) && copse_json_text(json, "root", out->root, sizeof(out->root));
+  *out = (struct copse_label_record){.label = 0};
+  if (read_label(json, &out->label) && copse_json_text(json, "root", out->root, sizeof(out->root)) &&
+      read_quiet(json_object_get(json, "quiet"), &out->quiet))
+    return true;
+  copse_label_record_free(out);
+  return false;
 }
 
 json_t *
 copse_label_write(const struct copse_label_record *label) {
-  return json_pack("{s:I, s:s}", "label", (json_int_t)label->label, "root", label->root);
+  json_t *quiet = json_array();
+
+  for (size_t i = 0; i < label->quiet.count; i++)
+    json_array_append_new(quiet, json_string(label->quiet.items[i]));
+  return json_pack("{s:I, s:s, s:o}", "label", (json_int_t)label->label, "root", label->root, "quiet", quiet);
+}
+
+void
+copse_label_record_free(struct copse_label_record *label) {
+  copse_set_free(&label->quiet, free);
 }
 
 bool

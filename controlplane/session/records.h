@@ -5,6 +5,7 @@
 #define COPSE_RECORDS_H
 
 #include "ledger/account.h"
+#include "set.h"
 #include <copse/api.h>
 #include <copse/trees.h>
 #include <jansson.h>
@@ -123,6 +124,7 @@ struct copse_plan_record {
 struct copse_label_record {
   uint32_t label; /* COPSE_LABEL_NONE at the root */
   char root[COPSE_NAME_BYTES];
+  struct copse_set quiet; /* PoPs: children that are sent nothing; at the root, those that are not charged for */
 };
 
 struct copse_area_record {
@@ -176,6 +178,7 @@ json_t *copse_plan_write(const struct copse_plan_record *plan);
 void copse_plan_record_free(struct copse_plan_record *plan);
 bool copse_label_read(const json_t *json, struct copse_label_record *out);
 json_t *copse_label_write(const struct copse_label_record *label);
+void copse_label_record_free(struct copse_label_record *label);
 bool copse_stats_read(const json_t *json, struct copse_stats_record *out);
 json_t *copse_stats_write(const struct copse_stats_record *record);
 void copse_stats_record_free(struct copse_stats_record *record);

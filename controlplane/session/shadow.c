@@ -31,6 +31,7 @@ static void
 tree_free(void *object) {
   struct copse_shadow_tree *tree = object;
 
+  copse_set_free(&tree->recharged, free);
   free(tree->hops);
   free(tree->unwanted);
   free(tree);

@@ -8,12 +8,21 @@
 #include "set.h"
 #include "slots.h"
 
+/* A PoP whose edge is charged for again although the tree's label record still lists it. */
+struct copse_recharged {
+  char pop[COPSE_NAME_BYTES];
+  uint64_t since_ms;
+};
+
 /* Objects begin with their name, for copse_set: the id in hex, or a link's name. */
 struct copse_shadow_tree {
   char id[17];
   struct copse_api_tree set;
   struct copse_api_hop *hops;
-  bool *unwanted; /* by hop: the child has been told that its subtree wants nothing */
+  bool *unwanted;             /* by hop: the child has been told that its subtree wants nothing */
+  struct copse_set recharged; /* struct copse_recharged, at the root; see labels.c */
+  bool label_known;           /* its label record is what we wrote last, and nobody's write of it is under way */
+  bool label_noted;           /* it is in the transaction that is being made */
   uint64_t allowance_bytes;
   bool planned;         /* wanted by a plan, seen in the last walk over the sessions */
   bool removing;        /* goes with this batch */

@@ -138,11 +138,8 @@ bool copse_nodes_refused(const struct copse_nodes *nodes, const char *id, uint64
 /* metrics.c: what precedes the series of a name. */
 void copse_metrics_head(FILE *out, const char *name, const char *type, const char *help);
 
-/* desire.c: queues what makes the shadow what the model wants. */
+/* desire.c: writes to the store what the dataplane has confirmed, queues what makes the shadow what the model wants. */
 void copse_desire_walk(struct copse_control *control, uint64_t now_ms);
-/* labels.c: writes to the store what the dataplane has confirmed. */
-void copse_labels_walk(struct copse_control *control);
-
 /* stats.c: what our dataplane counts, once a second of the calendar. */
 void copse_stats_walk(struct copse_control *control, uint64_t wall_ms);
 

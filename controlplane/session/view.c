@@ -49,14 +49,12 @@ tree_json(const struct copse_session *session, const struct copse_planned_tree *
   const struct copse_tree_ledger *ledger = tree->id[0] == '\0' ? NULL : copse_set_find(&session->ledgers, tree->id);
   static const struct copse_tree_record nothing;
   const struct copse_tree_record *record = ledger == NULL ? &nothing : &ledger->record;
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
 
-  snprintf(name, sizeof(name), "%s/%s", tree->id, tree->root);
   return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:b, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
                    "id", tree->id, "session", session->id, "number", (json_int_t)tree->number, "root", tree->root,
                    "status", copse_tree_status_name(tree->status), "reason", tree->reason, "clamped", tree->clamped,
-                   "installed", copse_set_find(&session->installed, name) != NULL, "growth", tree->growth, "min_bps",
-                   (json_int_t)tree->min_bps, "max_bps", (json_int_t)tree->max_bps, "rate_bps",
+                   "installed", copse_session_label(session, tree->id, tree->root) != NULL, "growth", tree->growth,
+                   "min_bps", (json_int_t)tree->min_bps, "max_bps", (json_int_t)tree->max_bps, "rate_bps",
                    (json_int_t)tree->rate_bps, "bound_bps", (json_int_t)session->plan.bound_bps, "bps",
                    (json_int_t)record->bps, "packets", (json_int_t)record->packets, "bytes", (json_int_t)record->bytes,
                    "granted_bytes", (json_int_t)record->granted_bytes, "charged_bytes",

@@ -64,13 +64,10 @@ explain_absence(const struct copse_planned_tree *tree, struct copse_why *out) {
 
 static bool
 is_installed(const struct copse_session *session, const struct copse_planned_tree *tree, struct copse_why *out) {
-  char name[COPSE_ID_BYTES + COPSE_NAME_BYTES];
-
   for (size_t i = 0; i <= tree->edge_count; i++) {
     const char *pop = i < tree->edge_count ? tree->edges[i].to : tree->root;
 
-    snprintf(name, sizeof(name), "%s/%s", tree->id, pop);
-    if (copse_set_find(&session->installed, name) != NULL)
+    if (copse_session_label(session, tree->id, pop) != NULL)
       continue;
     say(out, COPSE_WHY_INSTALLING, "%s has not installed the tree yet", pop);
     return false;

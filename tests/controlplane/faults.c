@@ -143,10 +143,15 @@ int
 __wrap_copse_store_commit(struct copse_store *store, const struct copse_compare *compares, size_t compare_count,
                           const struct copse_change *changes, size_t change_count, uint64_t *revision,
                           struct copse_error *error) {
+  int result;
+
   of(store)->commits++;
   if (cannot_write(store) < 0)
     return copse_fail(error, cannot_write(store), "%s", strerror(-cannot_write(store)));
-  return __real_copse_store_commit(store, compares, compare_count, changes, change_count, revision, error);
+  result = __real_copse_store_commit(store, compares, compare_count, changes, change_count, revision, error);
+  if (of(store)->unanswered > 0 && (unsigned)random() % 100 < of(store)->unanswered)
+    return copse_fail(error, -ETIMEDOUT, "%s", strerror(ETIMEDOUT));
+  return result;
 }
 
 int

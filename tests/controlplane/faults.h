@@ -10,11 +10,12 @@
 #define FAULTS_HANDLES 16
 
 struct faults {
-  int away;         /* status of every call through it; 0: the store is there */
-  int unwritable;   /* status of every commit, lease and renewal; 0: it can be written */
-  unsigned twice;   /* percent of events that come twice, */
-  unsigned later;   /* percent that come only with one of the next polls, after others that are newer */
-  unsigned commits; /* that were tried */
+  int away;            /* status of every call through it; 0: the store is there */
+  int unwritable;      /* status of every commit, lease and renewal; 0: it can be written */
+  unsigned twice;      /* percent of events that come twice, */
+  unsigned later;      /* percent that come only with one of the next polls, after others that are newer */
+  unsigned unanswered; /* percent of commits that are made, and nobody is told */
+  unsigned commits;    /* that were tried */
 };
 
 extern struct faults faults[FAULTS_HANDLES];
