@@ -29,7 +29,7 @@ copse_device_argument(const char *device, const char *key, char *out, size_t siz
 bool
 copse_port_interface(const struct copse_port_config *port, char *out, size_t size) {
   if (!port->interface)
-    return copse_device_argument(port->device, "iface", out, size);
+    return copse_device_argument(port->device, "iface", out, size) && !strchr(out, '/'); /* a socket's path */
   return (size_t)snprintf(out, size, "%s", port->interface) < size;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ports/ports.h"
+#include "ports/listener.h"
 
 #include <limits.h>
 #include <rte_dev.h>
@@ -50,6 +51,7 @@ probe(struct copse_port *port, const struct copse_dataplane_config *config, uint
   if (status)
     return status;
   if (!copse_device_is_pci(device)) {
+    copse_listener_clear(device);
     status = rte_dev_probe(device);
     if (status)
       return copse_fail(error, status, "DPDK has no device '%s': %s", device, strerror(-status));
@@ -61,11 +63,30 @@ probe(struct copse_port *port, const struct copse_dataplane_config *config, uint
   return 0;
 }
 
+/* On DPDK's interrupt thread. A device that can be connected again is connected by its driver, which asks for this. */
+static int
+on_link(uint16_t id, enum rte_eth_event_type event, void *argument, void *unused) {
+  const struct copse_port *port = argument;
+  const int name = (int)strcspn(port->config->device, ",");
+  struct rte_eth_link link;
+
+  (void)event;
+  (void)unused;
+  if (rte_eth_link_get_nowait(id, &link) != 0)
+    return 0;
+  if (link.link_status == RTE_ETH_LINK_UP)
+    copse_log(COPSE_LOG_INFO, "%.*s is up", name, port->config->device);
+  else
+    copse_log(COPSE_LOG_WARNING, "%.*s is down", name, port->config->device);
+  return 0;
+}
+
 /* Payloads are shared between copies: RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE must stay off. */
 static int
 configure(struct copse_port *port, const struct rte_eth_dev_info *info, uint16_t queues,
           const struct copse_pools *pools, struct copse_error *error) {
-  struct rte_eth_conf conf = {.txmode = {.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS}};
+  struct rte_eth_conf conf = {.txmode = {.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+                              .intr_conf = {.lsc = (*info->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0}};
   int status;
 
   if (queues > info->max_tx_queues)
@@ -80,6 +101,8 @@ configure(struct copse_port *port, const struct rte_eth_dev_info *info, uint16_t
   status = rte_eth_dev_configure(port->id, port->rx_queues, queues, &conf);
   if (status)
     return copse_fail(error, status, "%s cannot be configured: %s", port->config->device, strerror(-status));
+  if (conf.intr_conf.lsc && rte_eth_dev_callback_register(port->id, RTE_ETH_EVENT_INTR_LSC, on_link, port) != 0)
+    return copse_fail(error, -ENOMEM, "%s cannot be watched", port->config->device);
   port->technique = copse_technique_choose(conf.txmode.offloads, pools);
   return 0;
 }

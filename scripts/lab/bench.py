@@ -103,7 +103,8 @@ def run(context, known, names):
         print(f"== {name}: {known[name].__doc__.strip()}", flush=True)
         start = time.monotonic()
         try:
-            rows += known[name].run(context)
+            for row in known[name].run(context):
+                rows.append(row)
         except BenchError as error:
             failures.append(f"{name}: {error}")
         except Exception:  # a defect of one bench: what the others measured is not lost

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""a port that is too slow, one that stops and goes on, one with too small an MTU: copies counted by name, none leaked"""
+"""a port that is too slow, one that stops and goes on, one with too small an MTU, one whose other end is killed and
+comes back: copies counted by name, none leaked"""
+
+import time
 
 from counters import Counters
 from peers import BenchError, Copse
@@ -11,6 +14,8 @@ RATE = 200000   # packets a second offered: three times as many copies
 UNEVEN = 0.05
 STOPS = 10      # of the port, each of a sample in which it takes nothing
 STOP_MS = 200
+DEATHS = 10     # of the other end, each under full load
+DEATH_COPIES, DEATH_MS, WAIT_S = 100000, 10000, 20
 
 
 def links(session):
@@ -18,10 +23,10 @@ def links(session):
     return [counters.link(slot)["packets"] for slot in range(FANOUT)]
 
 
-def row(case, sample, uneven, kept):
+def row(case, sample, kept, **more):
     return {"bench": "pressure", "device": "virtio_user", "peer": "copse", "case": case, "frame": FRAME, "fanout": FANOUT,
             "trees": 1, "workers": 1, "packets": sample["generated"], "due": sample["due"], "sent": sample["sent"],
-            "drops": sample["drops"], "uneven": round(uneven, 4), "kept": kept, "ratio": {}}
+            "drops": sample["drops"], **more, "kept": kept, "ratio": {}}
 
 
 def slow_port(session, milliseconds):
@@ -34,7 +39,7 @@ def slow_port(session, milliseconds):
     mean = sum(got) / FANOUT
     uneven = max(abs(one - mean) for one in got) / mean
     session.check(cell)
-    return row("tx_full", sample, uneven, set(sample["drops"]) == {"tx_full"} and uneven < UNEVEN)
+    return row("tx_full", sample, set(sample["drops"]) == {"tx_full"} and uneven < UNEVEN, uneven=round(uneven, 4))
 
 
 def stopped_port(session):
@@ -47,14 +52,53 @@ def stopped_port(session):
     total = {name: sum(sample[name] for sample in samples) for name in ("generated", "due", "sent")}
     dropped = sum(sample["drops"].get("tx_full", 0) for sample in samples)
     total["drops"] = {"tx_full": dropped}
-    return row("stopped", total, 0, all(set(sample["drops"]) == {"tx_full"} for sample in samples) and
+    return row("stopped", total, all(set(sample["drops"]) == {"tx_full"} for sample in samples) and
                dropped == total["due"] - total["sent"])
 
 
 def small_mtu(session):
     sample = session.sample(Cell(FRAME, FANOUT), rate=1000, ms=200)
     fits = session.sample(Cell(512, FANOUT), rate=1000, ms=200)
-    return row("too_big", sample, 0, sample["drops"] == {"too_big": sample["due"]} and not fits["drops"] and fits["sent"] > 0)
+    return row("too_big", sample, sample["drops"] == {"too_big": sample["due"]} and not fits["drops"] and fits["sent"] > 0)
+
+
+def wait_for(what, condition):
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        if time.monotonic() > end:
+            raise BenchError(f"waited {WAIT_S} s in vain for {what}")
+        time.sleep(0.005)
+
+
+def said(session, what):
+    """How often the dataplane's log says this of its port."""
+    with open(session.peer.process.log) as handle:
+        return handle.read().count(f": net_virtio_user0 is {what}\n")
+
+
+def kill_other_end(session, counters):
+    """In the middle of its work; the next one finds every copy of a check right and there."""
+    cell, due = Cell(FRAME, FANOUT), counters.totals()["copies_due"]
+    down, up = said(session, "down"), said(session, "up")
+    session.order(cell, ms=DEATH_MS)
+    wait_for("work", lambda: counters.totals()["copies_due"] > due + DEATH_COPIES)
+    session.replace_generator()
+    wait_for("the dataplane's word that its port was down and is up",
+             lambda: said(session, "down") > down and said(session, "up") > up)
+    session.check(cell)
+
+
+def other_end_dies(session, deaths):
+    counters = Counters(session.setup.path("api.sock"))
+    before = counters.totals()
+    for _ in range(deaths):
+        kill_other_end(session, counters)
+    after = counters.totals()
+    sample = {"generated": after["rx_packets"] - before["rx_packets"], "due": after["copies_due"] - before["copies_due"],
+              "sent": after["copies_sent"] - before["copies_sent"],
+              "drops": {name: count - before["copy_drops"][name] for name, count in after["copy_drops"].items()
+                        if count != before["copy_drops"][name]}}
+    return row("other end dies", sample, counters.conserved() and set(sample["drops"]) <= {"tx_full"})
 
 
 def measure(context):
@@ -65,16 +109,21 @@ def measure(context):
     context.reserve()
     with Session(context.setup(port_keys={"mtu": 1000}), Copse) as session:
         yield small_mtu(session)
+    context.reserve()
+    with Session(context.setup(server=True, keys={"log_level": '"info"'}), Copse) as session:
+        session.sample(Cell(FRAME, FANOUT), rate=1000, ms=20)
+        yield other_end_dies(session, 2 if context.quick else DEATHS)
 
 
 def run(context):
     if Copse not in context.peers():
-        return []
-    rows = []
+        return
+    kept = True
     for one in measure(context):
-        print(f"{one['case']:<8} {one['due']} copies due, {one['sent']} sent, dropped {one['drops']}, next hops at most "
-              f"{100 * one['uneven']:.1f} % from their mean{'' if one['kept'] else '  NOT KEPT'}", flush=True)
-        rows.append(one)
-    if not all(one["kept"] for one in rows):
-        raise BenchError("pressure: what is not sent is not counted or not shared out as it should be")
-    return rows
+        uneven = f", next hops at most {100 * one['uneven']:.1f} % from their mean" if "uneven" in one else ""
+        print(f"{one['case']:<14} {one['due']} copies due, {one['sent']} sent, dropped {one['drops']}{uneven}"
+              f"{'' if one['kept'] else '  NOT KEPT'}", flush=True)
+        yield one
+        kept = kept and one["kept"]
+    if not kept:
+        raise BenchError("what is not sent is not counted or not shared out as it should be")

@@ -37,6 +37,7 @@ class Setup:
     workers: int = 1
     ipv6: bool = False
     port: str = ""  # device string, if it is not a virtio-user device
+    server: bool = False  # the virtio-user device listens, so that copse-gen may go and come back
     inside: tuple = ()  # what comes before a command, to run it in a namespace
     keys: dict = field(default_factory=dict)
     port_keys: dict = field(default_factory=dict)
@@ -48,7 +49,9 @@ class Setup:
         return os.path.join(self.build, name)
 
     def device(self):
-        return self.port or f"net_virtio_user0,path={self.path('vhost.sock')},queues={self.workers},queue_size={self.descriptors}"
+        server = ",server=1" if self.server else ""
+        return self.port or (f"net_virtio_user0,path={self.path('vhost.sock')},queues={self.workers},"
+                             f"queue_size={self.descriptors}{server}")
 
     def with_cells(self, cells):
         """Room for all trees and members of these cells."""
@@ -61,12 +64,15 @@ class Session:
 
     def __init__(self, setup, peer_class):
         self.setup, self.peer, self.generator = setup, peer_class(setup), None
-        if self.peer.alone:
-            return
+        if not self.peer.alone:
+            self.start_generator()
+
+    def start_generator(self):
+        """To be heard once before it takes orders."""
+        setup = self.setup
         command = [setup.program("tools/gen/copse-gen"), "--socket", setup.path("vhost.sock"), "--cpu", str(GENERATOR_CPU),
-                   "--trees", str(setup.trees), "--queues", str(setup.workers), *(["--ipv6"] if setup.ipv6 else [])]
-        if self.peer.api:
-            command += ["--api", setup.path("api.sock")]
+                   "--trees", str(setup.trees), "--queues", str(setup.workers), *(["--ipv6"] if setup.ipv6 else []),
+                   *(["--client"] if setup.server else []), *(["--api", setup.path("api.sock")] if self.peer.api else [])]
         self.generator = Process("copse-gen", command, setup.path("copse-gen.log"))
 
     def __enter__(self):
@@ -84,17 +90,25 @@ class Session:
             self.generator.stop()
         self.peer.stop()
 
-    def order(self, **words):
-        """One line to copse-gen, tools/gen/sample.h says which words there are; what it answers."""
+    def replace_generator(self):
+        """Kills copse-gen, whatever it is doing, and starts another, which finds the device as it was left."""
+        self.generator.child.kill()
+        self.generator.stop()
+        self.start_generator()
+        self.generator.hear(START_S)
+
+    def order(self, cell, **words):
+        """One line to copse-gen, which answers with one; tools/gen/sample.h says which words there are."""
+        words = {**cell._asdict(), "ms": self.setup.milliseconds, "expect": self.peer.expect, **words}
+        self.peer.set_copies(cell.fanout)
         self.generator.say(" ".join(f"{name}={value}" for name, value in words.items()))
-        return json.loads(self.generator.hear(SAMPLE_S))
 
     def sample(self, cell, **words):
         """What becomes of a cell, with the null sink as fast as it can unless `words` say otherwise."""
         if self.peer.alone:
             return self.peer.sample(cell)
-        self.peer.set_copies(cell.fanout)
-        result = self.order(**{**cell._asdict(), "ms": self.setup.milliseconds, "expect": self.peer.expect, **words})
+        self.order(cell, **words)
+        result = json.loads(self.generator.hear(SAMPLE_S))
         if result.get("conserved") is False:
             raise BenchError(f"{self.peer.name} {cell}: what came in is not what went out and the named drops: {result}")
         return result

@@ -118,6 +118,7 @@ Test(config, shipped_file_has_every_key) {
 }
 
 Test(names, device_strings) {
+  const struct copse_port_config socket = {.device = (char[]){"net_vhost0,iface=/run/a.sock"}};
   char out[16];
 
   cr_expect(copse_device_argument("net_af_xdp0,start_queue=1,iface=eth0,queue_count=2", "iface", out, sizeof(out)));
@@ -127,6 +128,7 @@ Test(names, device_strings) {
   cr_expect_not(copse_device_argument("net_af_xdp0,xiface=eth0", "iface", out, sizeof(out)));
   cr_expect_not(copse_device_argument("net_af_xdp0,iface=", "iface", out, sizeof(out)));
   cr_expect_not(copse_device_argument("net_af_xdp0,iface=0123456789abcdef", "iface", out, sizeof(out)));
+  cr_expect_not(copse_port_interface(&socket, out, sizeof(out)), "a socket is no interface");
   cr_expect(copse_device_is_pci("0000:00:04.0"));
   cr_expect(copse_device_is_pci("00:04.0,arg=1"));
   cr_expect_not(copse_device_is_pci("net_ring0"));

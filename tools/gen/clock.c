@@ -25,3 +25,11 @@ gen_clock_calibrate(void) {
     hz = (double)(cycles - first_cycles) * 1e9 / (double)(ns - first_ns);
   }
 }
+
+uint64_t
+gen_clock_sequence(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}

@@ -4,11 +4,16 @@
 #ifndef GEN_CLOCK_H
 #define GEN_CLOCK_H
 
+#include <stdint.h>
+
 /* Cycles a second, as CLOCK_MONOTONIC saw them from the first call of gen_clock_calibrate to the last; before there are
  * two, DPDK's figure. */
 double gen_clock_hz(void);
 
 /* The longer since the first call, the more exact: 0.1 s makes it one in a million. */
 void gen_clock_calibrate(void);
+
+/* Where sequences begin, CLOCK_REALTIME in ns: they grow with every start of a sender, as docs/protocol.md wants it. */
+uint64_t gen_clock_sequence(void);
 
 #endif

@@ -45,17 +45,18 @@ on_gone(int vid) {
 static const struct rte_vhost_device_ops operations = {.new_device = on_new, .destroy_device = on_gone};
 
 int
-gen_device_listen(struct gen_device *device, const char *path, uint32_t pairs, struct copse_error *error) {
+gen_device_open(struct gen_device *device, const char *path, uint32_t pairs, bool client, struct copse_error *error) {
   const uint64_t features = FEATURES | (pairs > 1 ? 1ULL << VIRTIO_NET_F_MQ : 0);
 
   *device = (struct gen_device){.path = path, .vid = -1, .pairs = pairs};
-  unlink(path);
-  if (rte_vhost_driver_register(path, 0) != 0)
+  if (!client)
+    unlink(path);
+  if (rte_vhost_driver_register(path, client ? RTE_VHOST_USER_CLIENT : 0) != 0)
     return copse_fail(error, -EIO, "cannot register the vhost socket %s", path);
   if (rte_vhost_driver_set_features(path, features) != 0 ||
       rte_vhost_driver_callback_register(path, &operations) != 0 || rte_vhost_driver_start(path) != 0) {
     rte_vhost_driver_unregister(path);
-    return copse_fail(error, -EIO, "cannot listen at the vhost socket %s", path);
+    return copse_fail(error, -EIO, "cannot serve the vhost socket %s", path);
   }
   return 0;
 }
@@ -85,6 +86,14 @@ map_device(struct gen_device *device) {
   return 0;
 }
 
+/* What waits was meant for the one who served this device before. */
+static void
+discard(struct gen_ring *transmit) {
+  while (gen_ring_waiting(transmit) > 0)
+    gen_ring_return(transmit, 0);
+  gen_ring_publish(transmit);
+}
+
 /* A device that says it is ready may still share memory, which moves its rings; it is ready when it offers buffers. */
 int
 gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error *error) {
@@ -92,8 +101,11 @@ gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error 
     mapped = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
     usleep(SETTLE_US);
     device->vid = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
-    if (gen_device_alive(device) && map_device(device) == 0)
+    if (gen_device_alive(device) && map_device(device) == 0) {
+      for (uint32_t i = 0; i < device->pairs; i++)
+        discard(&device->pair[i].transmit);
       return 0;
+    }
   }
   return copse_fail(error, -ETIMEDOUT, "nobody started a device at %s within %u s", device->path, seconds);
 }

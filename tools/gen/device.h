@@ -34,10 +34,12 @@ struct gen_device {
   struct gen_pair pair[GEN_PAIRS_MAX];
 };
 
-/* Listens at `path` for a device with so many pairs of queues; one can be connected at a time. */
-int gen_device_listen(struct gen_device *device, const char *path, uint32_t pairs, struct copse_error *error);
+/* Listens at `path` for a device with so many pairs of queues; one can be connected at a time. As a client, connects to
+ * a device that listens there itself, as soon as it does. */
+int gen_device_open(struct gen_device *device, const char *path, uint32_t pairs, bool client,
+                    struct copse_error *error);
 
-/* Waits until the other end has started its device, then maps its rings. -ETIMEDOUT. */
+/* Waits until the other end has started its device, then maps its rings and discards what it has sent. -ETIMEDOUT. */
 int gen_device_wait(struct gen_device *device, unsigned seconds, struct copse_error *error);
 
 /* False once the other end is gone or has changed its memory: no ring may be touched any more. */

@@ -15,34 +15,32 @@
 struct options {
   const char *socket, *api, *cpu;
   uint32_t trees, queues;
-  bool ipv6;
+  bool client, ipv6;
 };
 
 static void
 usage(FILE *out) {
   fprintf(
     out,
-    "usage: copse-gen --socket PATH [--api PATH] [--cpu N] [--trees N] [--queues N] [--ipv6]\n"
+    "usage: copse-gen --socket PATH [--api PATH] [--cpu N] [--trees N] [--queues N] [--client] [--ipv6]\n"
     "  The far side of a virtio-user device that connects to the vhost socket PATH: generates block packets,\n"
     "  takes what comes back. Reads lines of key=value words, one sample each:\n"
     "    frame=1400 fanout=8 trees=1 zipf=0 kind=link|member sink=null|copy|check|time rate=0 ms=300\n"
     "    expect=copse|bare|io bps=0 burst_us=4000 greedy=0 take=0 commits=0 first=0\n"
     "  and prints one JSON object for each. --api: the device is a copse-dataplane, configured through this\n"
     "  socket. --cpu: the core to use, 0 if not given. --trees: as many at most, 1 if not given. --queues: pairs of\n"
-    "  them, 1 if not given; bursts go to each in turn. --ipv6: blocks are IPv6.\n");
+    "  them, 1 if not given; bursts go to each in turn. --client: the device listens at PATH.\n"
+    "  --ipv6: blocks are IPv6.\n");
 }
 
 static int
 parse(struct options *options, int argc, char **argv) {
-  static const struct option list[] = {{"socket", required_argument, NULL, 's'},
-                                       {"api", required_argument, NULL, 'a'},
-                                       {"cpu", required_argument, NULL, 'c'},
-                                       {"trees", required_argument, NULL, 't'},
-                                       {"queues", required_argument, NULL, 'q'},
-                                       {"ipv6", no_argument, NULL, '6'},
-                                       {"help", no_argument, NULL, 'h'},
-                                       {"version", no_argument, NULL, 'V'},
-                                       {NULL, 0, NULL, 0}};
+  static const struct option list[] = {
+    {"socket", required_argument, NULL, 's'}, {"api", required_argument, NULL, 'a'},
+    {"cpu", required_argument, NULL, 'c'},    {"trees", required_argument, NULL, 't'},
+    {"queues", required_argument, NULL, 'q'}, {"client", no_argument, NULL, 'C'},
+    {"ipv6", no_argument, NULL, '6'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0}};
   int option;
 
   *options = (struct options){.cpu = "0", .trees = 1, .queues = 1};
@@ -62,6 +60,9 @@ parse(struct options *options, int argc, char **argv) {
       break;
     case 'q':
       options->queues = (uint32_t)strtoul(optarg, NULL, 10);
+      break;
+    case 'C':
+      options->client = true;
       break;
     case '6':
       options->ipv6 = true;
@@ -118,7 +119,7 @@ run(const struct options *options, struct copse_error *error) {
   if (!status && gen_traffic_create(&bench.traffic, options->trees, options->ipv6) != 0)
     status = copse_fail(error, -ENOMEM, "not enough memory for %u trees", options->trees);
   if (!status)
-    status = gen_device_listen(&bench.device, options->socket, options->queues, error);
+    status = gen_device_open(&bench.device, options->socket, options->queues, options->client, error);
   if (status)
     return status;
   puts("{\"listening\":true}");

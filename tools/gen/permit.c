@@ -4,7 +4,6 @@
 #include "clock.h"
 #include <errno.h>
 #include <rte_cycles.h>
-#include <time.h>
 
 #define ATTEMPTS 10
 #define ANSWER_MS 100
@@ -14,14 +13,11 @@ struct member {
   uint8_t key[COPSE_KEY_BYTES];
 };
 
-/* Grows with every start of this program, as docs/protocol.md wants it. */
 static uint64_t
 next_sequence(void) {
   static uint64_t sequence;
-  struct timespec now;
+  const uint64_t clock = gen_clock_sequence();
 
-  clock_gettime(CLOCK_REALTIME, &now);
-  const uint64_t clock = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
   sequence = clock > sequence ? clock : sequence + 1;
   return sequence;
 }

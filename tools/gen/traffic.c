@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "traffic.h"
 
+#include "clock.h"
 #include <math.h>
 #include <rte_ether.h>
 #include <rte_udp.h>
@@ -85,6 +86,8 @@ gen_traffic_create(struct gen_traffic *traffic, uint32_t trees_max, bool ipv6) {
     gen_traffic_free(traffic);
     return -ENOMEM;
   }
+  for (uint32_t i = 0; i < trees_max; i++)
+    traffic->sequence[i] = gen_clock_sequence();
   for (uint32_t i = 0; i < GEN_FRAME_MAX; i++)
     traffic->content[i] = (uint8_t)(i * 151 + (i >> 3));
   return 0;
