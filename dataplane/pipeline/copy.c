@@ -37,7 +37,8 @@ fill_fields(struct fields *fields, const struct copse_run *run) {
 /* Header and payload, for the checksum of copies over IPv6; before the headers are taken off the packet. */
 static void
 sum_packet(struct copse_packet *packet) {
-  const uint32_t payload = copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
+  const uint32_t payload =
+    packet->summed ? packet->payload_sum : copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
 
   for (int i = 0; i < 2; i++)
     if (packet->out[i] != NULL)

@@ -92,9 +92,9 @@ parse_ipv6(const struct copse_worker *worker, struct cursor *cursor, struct cops
   return bytes < sizeof(*ip) + sizeof(struct rte_udp_hdr) || bytes > UINT16_MAX ? COPSE_DROP_TRUNCATED : COPSE_PASS;
 }
 
-/* Over all segments, unless the port did it or IPv4 says there is none. */
+/* Over all segments, unless the port did it or IPv4 says there is none; the block header follows `udp`. */
 static bool
-checksum_is_wrong(const struct copse_packet *packet, const void *ip, const struct rte_udp_hdr *udp) {
+checksum_is_wrong(struct copse_packet *packet, const void *ip, const struct rte_udp_hdr *udp) {
   const uint64_t offload = packet->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
   const uint32_t offset = (uint32_t)((const uint8_t *)udp - rte_pktmbuf_mtod(packet->mbuf, const uint8_t *));
 
@@ -104,6 +104,10 @@ checksum_is_wrong(const struct copse_packet *packet, const void *ip, const struc
     return offload == RTE_MBUF_F_RX_L4_CKSUM_BAD;
   const uint16_t pseudo = packet->ipv6 ? rte_ipv6_phdr_cksum(ip, 0) : rte_ipv4_phdr_cksum(ip, 0);
   const uint16_t sum = copse_sum(packet->mbuf, offset, rte_be_to_cpu_16(udp->dgram_len));
+  const uint16_t headers = rte_raw_cksum(udp, sizeof(*udp) + COPSE_HEADER_BYTES);
+  /* All of a right datagram adds up to zero: the payload is what the rest lacks. */
+  packet->payload_sum = (uint16_t)~__rte_raw_cksum_reduce((uint32_t)headers + pseudo);
+  packet->summed = true;
   return __rte_raw_cksum_reduce((uint32_t)sum + pseudo) != 0xffff;
 }
 
@@ -145,6 +149,7 @@ parse_udp(const struct copse_worker *worker, struct cursor *cursor, struct copse
   if (cursor->offset - sizeof(*udp) + bytes != end || bytes < sizeof(*udp))
     return COPSE_DROP_BAD_LENGTH;
   packet->source_port = udp->src_port;
+  packet->summed = false;
   if ((drop = parse_header(cursor, packet, bytes - sizeof(*udp))) != COPSE_PASS)
     return drop;
   if (checksum_is_wrong(packet, ip, udp))
@@ -219,6 +224,7 @@ parse_common(const struct copse_worker *worker, struct copse_packet *packet) {
   packet->payload_offset = sizeof(*frame);
   packet->payload_bytes = (uint16_t)payload;
   packet->ipv6 = false;
+  packet->summed = false;
   return true;
 }
 
