@@ -65,7 +65,7 @@ prefetch_state(const struct copse_worker *worker, const struct copse_packet *pac
 
 /* The tree of a packet that has a tag of its label's key. */
 static enum copse_packet_drop
-find_tree(const struct copse_forwarding *table, struct copse_packet *packet, uint64_t now) {
+find_tree(const struct copse_forwarding *table, const struct copse_packet *packet, uint64_t now) {
   const bool from_member = packet->member != COPSE_SLOT_NONE;
 
   if (from_member && now >= __atomic_load_n(&table->member_states[packet->member].permission_until, __ATOMIC_RELAXED))
@@ -76,7 +76,7 @@ find_tree(const struct copse_forwarding *table, struct copse_packet *packet, uin
 }
 
 static enum copse_packet_drop
-authenticate(const struct copse_worker *worker, struct copse_packet *packet, uint64_t tag, uint64_t now) {
+authenticate(const struct copse_worker *worker, const struct copse_packet *packet, uint64_t tag, uint64_t now) {
   const struct copse_forwarding *table = worker->table;
   enum copse_packet_drop drop;
 
@@ -86,8 +86,6 @@ authenticate(const struct copse_worker *worker, struct copse_packet *packet, uin
     return COPSE_DROP_HOP_LIMIT;
   if (is_content(packet) && (drop = find_tree(table, packet, now)) != COPSE_PASS)
     return drop;
-  if (!copse_replay_accept(replay_of(table, packet), be64toh(packet->header->sequence), worker->shared))
-    return COPSE_DROP_REPLAY;
   return COPSE_PASS;
 }
 
@@ -135,16 +133,63 @@ count_sender(struct copse_worker *worker, const struct copse_packet *packet) {
   }
 }
 
+static uint32_t
+replay_bit(const struct copse_packet *packet) {
+  return 1U << (be64toh(packet->header->sequence) % 32);
+}
+
+/* How many packets from the first on are of one label and type, and have one word of its window. */
+static unsigned
+neighbours(const struct copse_packet *packets, unsigned count) {
+  const uint64_t word = be64toh(packets->header->sequence) / 32;
+  unsigned alike = 1;
+
+  while (alike < count && packets[alike].entry == packets->entry &&
+         packets[alike].header->type == packets->header->type && be64toh(packets[alike].header->sequence) / 32 == word)
+    alike++;
+  return alike;
+}
+
+/* Decides about neighbours. The window, which workers share, is written once for all of them. */
+static __rte_always_inline void
+authenticate_all(const struct copse_worker *worker, const struct copse_packet *packets, const uint64_t *tags,
+                 unsigned count, uint64_t now, enum copse_packet_drop *drops) {
+  uint32_t asked = 0, accepted = 0;
+
+  for (unsigned i = 0; i < count; i++)
+    if (likely((drops[i] = authenticate(worker, &packets[i], tags[i], now)) == COPSE_PASS))
+      asked |= replay_bit(&packets[i]);
+  if (likely(asked != 0))
+    accepted = copse_replay_accept(replay_of(worker->table, packets), be64toh(packets->header->sequence) / 32, asked,
+                                   worker->shared);
+  for (unsigned i = 0; i < count; i++) {
+    const uint32_t bit = replay_bit(&packets[i]);
+    if (unlikely(drops[i] != COPSE_PASS))
+      continue;
+    if (unlikely((accepted & bit) == 0))
+      drops[i] = COPSE_DROP_REPLAY;
+    accepted &= ~bit; /* the same number again is a replay */
+  }
+}
+
 unsigned
 copse_admit(struct copse_worker *worker, struct copse_lane *lane, unsigned count, uint64_t now) {
+  enum copse_packet_drop drops[COPSE_BURST];
   unsigned passed = 0;
 
   count = look_up_all(worker, count);
   worker->tags(&worker->batch);
   find_fan_outs(worker, count);
-  for (unsigned i = 0; i < count; i++) {
+  for (unsigned i = 0, end = 0; i < count; i++) {
     struct copse_packet *packet = &worker->packets[i];
-    enum copse_packet_drop drop = authenticate(worker, packet, worker->batch.tag[i], now);
+    if (i == end) {
+      end += neighbours(packet, count - i);
+      if (end - i == 1) /* the most where trees are many: compiled apart */
+        authenticate_all(worker, packet, &worker->batch.tag[i], 1, now, &drops[i]);
+      else
+        authenticate_all(worker, packet, &worker->batch.tag[i], end - i, now, &drops[i]);
+    }
+    enum copse_packet_drop drop = drops[i];
     if (drop == COPSE_PASS && is_handshake(packet)) {
       if ((drop = copse_handshake(worker, lane, packet, now)) == COPSE_PASS)
         continue;

@@ -8,26 +8,31 @@
 
 #define NUMBERS 100000
 
+static bool
+accept_one(struct copse_replay *replay, uint64_t sequence, bool shared) {
+  return copse_replay_accept(replay, sequence / 32, 1U << sequence % 32, shared) != 0;
+}
+
 Test(replay, in_order_each_once) {
   struct copse_replay replay = {0};
 
   for (uint64_t i = 0; i < 10000; i++) {
-    cr_assert(copse_replay_accept(&replay, i, false), "%lu", i);
-    cr_assert(not(copse_replay_accept(&replay, i, false)), "%lu", i);
+    cr_assert(accept_one(&replay, i, false), "%lu", i);
+    cr_assert(not(accept_one(&replay, i, false)), "%lu", i);
   }
 }
 
 Test(replay, window_is_960_below_the_highest) {
   for (int shared = 0; shared < 2; shared++) {
     struct copse_replay replay = {0};
-    cr_assert(copse_replay_accept(&replay, 100000, shared));
-    cr_assert(copse_replay_accept(&replay, 100000 - 960, shared));
-    cr_assert(not(copse_replay_accept(&replay, 100000 - 961, shared)));
-    cr_assert(not(copse_replay_accept(&replay, 0, shared)));
+    cr_assert(accept_one(&replay, 100000, shared));
+    cr_assert(accept_one(&replay, 100000 - 960, shared));
+    cr_assert(not(accept_one(&replay, 100000 - 961, shared)));
+    cr_assert(not(accept_one(&replay, 0, shared)));
     for (uint64_t below = 1; below < 960; below++)
-      cr_assert(copse_replay_accept(&replay, 100000 - below, shared), "%lu", below);
+      cr_assert(accept_one(&replay, 100000 - below, shared), "%lu", below);
     for (uint64_t below = 0; below <= 960; below++)
-      cr_assert(not(copse_replay_accept(&replay, 100000 - below, shared)), "%lu", below);
+      cr_assert(not(accept_one(&replay, 100000 - below, shared)), "%lu", below);
   }
 }
 
@@ -40,11 +45,11 @@ Test(replay, jumps_and_the_ends_of_the_numbers) {
     for (size_t i = 0; i < sizeof(jumps) / sizeof(*jumps); i++) {
       /* The one number that may be refused unused: an exact multiple of 2^37 after a used one of its block. */
       const bool alias = jumps[i] == 1ULL << 37;
-      cr_assert(copse_replay_accept(&replay, jumps[i], shared) || alias, "%lx", jumps[i]);
-      cr_assert(not(copse_replay_accept(&replay, jumps[i], shared)), "%lx", jumps[i]);
+      cr_assert(accept_one(&replay, jumps[i], shared) || alias, "%lx", jumps[i]);
+      cr_assert(not(accept_one(&replay, jumps[i], shared)), "%lx", jumps[i]);
     }
-    cr_assert(copse_replay_accept(&replay, UINT64_MAX - 960, shared));
-    cr_assert(not(copse_replay_accept(&replay, UINT64_MAX - 961, shared)));
+    cr_assert(accept_one(&replay, UINT64_MAX - 960, shared));
+    cr_assert(not(accept_one(&replay, UINT64_MAX - 961, shared)));
   }
 }
 
@@ -59,10 +64,29 @@ Test(replay, random_order_against_a_model) {
     const int64_t near = (int64_t)(i / 11) + rand_r(&random) % 2200 - 1100;
     const uint64_t sequence = (uint64_t)(near < 0 ? 0 : near >= NUMBERS ? NUMBERS - 1 : near);
     const bool expected = !seen[sequence] && (sequence >= highest || highest - sequence <= COPSE_REPLAY_WINDOW);
-    cr_assert(eq(int, copse_replay_accept(&replay, sequence, i & 1), expected), "number %lu, highest %lu", sequence,
-              highest);
+    cr_assert(eq(int, accept_one(&replay, sequence, i & 1), expected), "number %lu, highest %lu", sequence, highest);
     seen[sequence] |= expected;
     highest = sequence > highest ? sequence : highest;
+  }
+}
+
+/* Any numbers of a word at once are accepted as they would be one by one. */
+Test(replay, several_at_once_against_one_by_one) {
+  struct copse_replay at_once = {0}, one_by_one = {0};
+  unsigned random = 2;
+
+  for (int i = 0; i < 200000; i++) {
+    const int64_t near = (int64_t)(i / 300) + rand_r(&random) % 40 - 35;
+    const uint64_t number = near < 0 ? 0 : (uint64_t)near;
+    const uint32_t asked = (uint32_t)rand_r(&random) & (uint32_t)rand_r(&random) << 1;
+    uint32_t expected = 0;
+    if (asked == 0)
+      continue;
+    for (int bit = 31; bit >= 0; bit--) /* the highest first, as it moves the window */
+      if (asked >> bit & 1 && accept_one(&one_by_one, 32 * number + (unsigned)bit, false))
+        expected |= 1U << bit;
+    cr_assert(eq(u32, copse_replay_accept(&at_once, number, asked, i & 1), expected), "word %lu", number);
+    cr_assert(eq(u64, at_once.highest, one_by_one.highest));
   }
 }
 
@@ -74,7 +98,7 @@ contend(void *argument) {
   for (uint64_t i = 0; i < NUMBERS; i++) {
     /* Both go forward, one in swapped pairs, so that they meet at the same blocks from both sides. */
     const uint64_t sequence = argument ? i ^ 1 : i;
-    if (copse_replay_accept(&contended, sequence, true))
+    if (accept_one(&contended, sequence, true))
       __atomic_fetch_add(&accepted[sequence], 1, __ATOMIC_RELAXED);
   }
   return NULL;
