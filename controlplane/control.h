@@ -43,6 +43,8 @@ void copse_member_sync(struct copse_control *control, const struct copse_caller 
                        const char *member, const json_t *body, struct copse_answer *answer);
 void copse_member_leave(struct copse_control *control, const struct copse_caller *caller, const char *session,
                         const char *member, struct copse_answer *answer);
+/* session/remove.c: a PoP that is not there never returns; 409 while it is. */
+void copse_pop_remove(struct copse_control *control, const char *pop, struct copse_answer *answer);
 /* session/view.c, lists.c, why.c: what docs/api.md shows, from the model. Lists are in order of their items' names;
  * with more items than `limit` the answer has "next", the name to go on after. */
 struct copse_query {

@@ -11,6 +11,7 @@
 
 typedef void copse_handler(struct copse_call *call);
 copse_handler copse_handle_health, copse_handle_metrics, copse_handle_openapi, copse_handle_events;
+copse_handler copse_handle_pop_remove;
 copse_handler copse_handle_account_create, copse_handle_account_show, copse_handle_account_credit;
 copse_handler copse_handle_account_journal;
 copse_handler copse_handle_link_put, copse_handle_link_reset;

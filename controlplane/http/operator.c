@@ -44,6 +44,11 @@ copse_handle_openapi(struct copse_call *call) {
     .answer.status = 200, .bytes = text, .length = strlen(text), .content_type = "application/json"};
 }
 
+void
+copse_handle_pop_remove(struct copse_call *call) {
+  copse_pop_remove(call->api->control, call->link, &call->reply.answer);
+}
+
 /* Where to go on from: what the client has seen last. False: the reply is set. */
 static bool
 read_revision(struct copse_call *call, uint64_t *revision) {

@@ -19,7 +19,7 @@ take_hex(const char *text, size_t length, char *out, size_t chars) {
   return true;
 }
 
-/* One end of a link: {from} begins the name, {to} completes it. */
+/* One end of a link: {from} or {pop} begins the name, {to} completes it. */
 static bool
 take_end(char link[COPSE_LINK_CHARS + 1], const char *text, size_t length, bool first) {
   size_t used = first ? 0 : strlen(link);
@@ -44,7 +44,7 @@ take_segment(struct copse_call *call, const char *pattern, size_t pattern_length
     return take_hex(text, length, call->session, COPSE_SESSION_CHARS);
   if (strncmp(pattern, "{member}", pattern_length) == 0 || strncmp(pattern, "{id}", pattern_length) == 0)
     return take_hex(text, length, call->member, COPSE_MEMBER_CHARS);
-  if (strncmp(pattern, "{from}", pattern_length) == 0)
+  if (strncmp(pattern, "{from}", pattern_length) == 0 || strncmp(pattern, "{pop}", pattern_length) == 0)
     return take_end(call->link, text, length, true);
   if (strncmp(pattern, "{to}", pattern_length) == 0)
     return take_end(call->link, text, length, false);

@@ -22,6 +22,7 @@ const struct copse_route copse_routes[] = {
   {.method = "GET", .path = "/v1/events", .role = OPERATOR, .arguments = AFTER, .handle = copse_handle_events},
 
   LIST("/v1/pops", OPERATOR, copse_view_pops),
+  DO("DELETE", "/v1/pops/{pop}", OPERATOR, NONE, copse_handle_pop_remove),
   LIST("/v1/links", OPERATOR, copse_view_links),
   SHOW("/v1/links/{from}/{to}", OPERATOR, copse_view_link),
   DO("PUT", "/v1/links/{from}/{to}/budget", OPERATOR, JSON, copse_handle_link_put),

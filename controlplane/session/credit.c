@@ -184,6 +184,8 @@ publish(struct copse_control *control, const struct copse_session *session, stru
       ledger->record.unpaid_pps == unpaid_pps)
     return;
   copse_ledger_begin(&change, session->id, tree->id, ledger->record.root, ledger);
+  if (ledger->record.instance == instance_of(control))
+    read_charged(control, tree, &change.record.counted_bytes);
   change.record.bps = bps;
   change.record.red_pps = red_pps;
   change.record.unpaid_pps = unpaid_pps;

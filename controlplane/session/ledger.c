@@ -24,6 +24,7 @@ copse_ledger_adopt(struct copse_ledger_change *change, uint64_t instance) {
 
   record->instance = instance;
   record->base_bytes = record->charged_bytes + record->lost_bytes;
+  record->counted_bytes = 0;
 }
 
 /* The account as this change leaves it so far; null when there is no such account (any more), or too many. */
@@ -90,6 +91,7 @@ copse_ledger_settle(struct copse_ledger_change *change, const struct copse_model
   struct copse_tree_record *record = &change->record;
   uint64_t settled = record->charged_bytes + record->lost_bytes - record->base_bytes;
 
+  record->counted_bytes = charged_bytes;
   if (charged_bytes > settled)
     record->charged_bytes += take_grants(change, model, COPSE_BOOK_CHARGED, charged_bytes - settled);
 }
@@ -115,6 +117,8 @@ copse_ledger_commit(struct copse_control *control, struct copse_ledger_change *c
     copse_account_finish(&change->accounts[i], why, copse_control_wall() / 1000, &transaction);
   json_decref(why);
   copse_transaction_compare(&transaction, change->revision, "/sessions/%s/trees/%s", change->session, change->tree);
+  if (change->absent[0] != '\0')
+    copse_transaction_compare(&transaction, 0, "/pops/%s", change->absent);
   if (change->close)
     copse_transaction_delete(&transaction, "/sessions/%s/trees/%s", change->session, change->tree);
   else

@@ -13,7 +13,8 @@ struct copse_ledger_change {
   char session[COPSE_SESSION_BYTES], tree[COPSE_ID_BYTES];
   uint64_t revision; /* of the ledger, 0: it is new */
   struct copse_tree_record record;
-  bool close; /* the ledger is to be deleted */
+  bool close;                    /* the ledger is to be deleted */
+  char absent[COPSE_NAME_BYTES]; /* a PoP that must not be there, "": none */
   struct copse_account_change accounts[COPSE_LEDGER_ACCOUNTS];
   size_t account_count;
 };

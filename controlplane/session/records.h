@@ -145,6 +145,7 @@ struct copse_tree_record {
   uint64_t base_bytes;    /* charged and lost before this life of the dataplane */
   uint64_t granted_bytes; /* in all */
   uint64_t charged_bytes; /* in all, as settled with the accounts */
+  uint64_t counted_bytes; /* what this life of the dataplane had charged when its PoP last looked */
   uint64_t lost_bytes;    /* in all; granted to lives of the dataplane of which no count is left */
   struct copse_grant grants[COPSE_GRANTS_MAX];
   size_t grant_count;

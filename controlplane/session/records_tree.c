@@ -157,6 +157,7 @@ copse_tree_record_read(const json_t *json, struct copse_tree_record *out) {
         !copse_json_number(grant, "bytes", &out->grants[i].bytes))
       return false;
   }
+  out->counted_bytes = copse_json_number_or(json, "counted_bytes", 0);
   out->red_pps = copse_json_number_or(json, "red_pps", 0);
   out->unpaid_pps = copse_json_number_or(json, "unpaid_pps", 0);
   return copse_json_text(json, "root", out->root, sizeof(out->root)) &&
@@ -177,10 +178,11 @@ copse_tree_record_write(const struct copse_tree_record *record) {
     json_array_append_new(grants, json_pack("{s:s, s:I}", "account", record->grants[i].account, "bytes",
                                             (json_int_t)record->grants[i].bytes));
   copse_hex(&record->instance, sizeof(record->instance), instance);
-  return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "root", record->root, "instance",
-                   instance, "base_bytes", (json_int_t)record->base_bytes, "granted_bytes",
-                   (json_int_t)record->granted_bytes, "charged_bytes", (json_int_t)record->charged_bytes, "lost_bytes",
-                   (json_int_t)record->lost_bytes, "grants", grants, "bps", (json_int_t)record->bps, "packets",
-                   (json_int_t)record->packets, "bytes", (json_int_t)record->bytes, "red_pps",
-                   (json_int_t)record->red_pps, "unpaid_pps", (json_int_t)record->unpaid_pps);
+  return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "root", record->root,
+                   "instance", instance, "counted_bytes", (json_int_t)record->counted_bytes, "base_bytes",
+                   (json_int_t)record->base_bytes, "granted_bytes", (json_int_t)record->granted_bytes, "charged_bytes",
+                   (json_int_t)record->charged_bytes, "lost_bytes", (json_int_t)record->lost_bytes, "grants", grants,
+                   "bps", (json_int_t)record->bps, "packets", (json_int_t)record->packets, "bytes",
+                   (json_int_t)record->bytes, "red_pps", (json_int_t)record->red_pps, "unpaid_pps",
+                   (json_int_t)record->unpaid_pps);
 }

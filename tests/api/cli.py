@@ -164,6 +164,8 @@ def check_changes(cli, server):
     assert not server.must(200, "GET", "/v1/links/N1/N2")["overridden"]
     assert "no such link" in cli.run("links", "set", "N1", "N9", "1M", status=3)
     assert "is no rate" in cli.run("links", "set", "N1", "N2", "fast", status=2)
+    assert "end its control plane" in cli.run("pops", "remove", "N1", status=1)
+    assert "0 trees settled" in cli.run("pops", "remove", "N9")
     before = cli.json("credit", "alice")["granted_bytes"]
     cli.run("credit", "add", "alice", "1.5G")
     assert cli.json("credit", "alice")["granted_bytes"] == before + 1500000000
@@ -175,7 +177,8 @@ def check_errors(cli, server, alice):
     assert cli.run("stauts", status=2) == "copse: there is no command 'stauts'; is it status?\n"
     assert "copse --help" in cli.run("frobnicate", status=2)
     assert "copse --help" in cli.run(status=2)
-    assert "usage: copse pops" in cli.run("pops", "extra", status=2)
+    assert "say pops" in cli.run("pops", "extra", status=2)
+    assert "usage: copse pops" in cli.run("pops", "remove", "N1", "N2", status=2)
     assert "usage: copse pops" in cli.run("pops", "--dot", status=2)
     assert "--help lists them" in cli.run("pops", "--frob", status=2)
     assert "--color: must be" in cli.run("pops", "--color", "red", status=2)

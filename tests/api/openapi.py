@@ -146,6 +146,8 @@ def use_everything(server):
     link = wait(lambda: (lambda x: x if x["overridden"] else None)(server.must(200, "GET", "/v1/links/N1/N2", pop=2)))
     assert (link["bandwidth_bps"], link["configured_bps"]) == (50000000, 100000000)
     server.must(200, "DELETE", "/v1/links/N1/N2/budget", headers={"If-Match": "*"})
+    server.must(409, "DELETE", "/v1/pops/N1")
+    assert server.must(200, "DELETE", "/v1/pops/N9")["trees"] == 0
     revision = server.must(200, "GET", "/v1/events")["revision"]
     server.must(200, "GET", f"/v1/events?after={revision}")
     server.must(204, "DELETE", f"/v1/sessions/{session}/members/{joined[2]['member']}", token=alice, pop=2)
@@ -156,7 +158,8 @@ def use_everything(server):
 
 def be_refused(server):
     """Every operation without a token, with a wrong one, with nonsense for a body, with an argument it does not take."""
-    examples = {"session": 32 * "0", "member": 16 * "0", "id": 16 * "0", "account": "nobody", "from": "N8", "to": "N9"}
+    examples = {"session": 32 * "0", "member": 16 * "0", "id": 16 * "0", "account": "nobody", "from": "N8", "to": "N9",
+                "pop": "N9"}
     bob = server.account("bob")
     for template, item in server.document["paths"].items():
         path = template.format(**examples)

@@ -127,6 +127,72 @@ Test(credit, what_dies_with_its_count_is_lost) {
   cr_expect_eq(book_of_alice(COPSE_BOOK_CREDIT), 100 * GB - leased - charged);
 }
 
+static bool
+is_counted(struct cluster *c, const char *session) {
+  const struct copse_session *s = cluster_session(c, session);
+  const struct copse_tree_ledger *ledger = copse_set_find(&s->ledgers, copse_session_rooted(s, "N1")->id);
+
+  return ledger != NULL && ledger->record.counted_bytes > 0;
+}
+
+static bool
+has_lost_n1(struct cluster *c, const char *session) {
+  return copse_session_rooted(cluster_session(c, session), "N1") == NULL;
+}
+
+static bool
+has_returned(struct cluster *c, const char *session) {
+  (void)session;
+  return copse_control_healthy(c->pops[0].control) && fake_tree_count(c->pops[0].dataplane) == 0;
+}
+
+/* What `pop` answers when it is told that N1 never returns. */
+static json_t *
+remove_n1(size_t pop, int status) {
+  struct copse_answer answer = {0};
+
+  copse_pop_remove(cluster.pops[pop].control, "N1", &answer);
+  cr_assert_eq(answer.status, status, "%d: %s", answer.status, answer.error.text);
+  return answer.body;
+}
+
+/* A PoP is gone for good with a lease, and an operator says so, at two PoPs. What was counted is charged, the rest
+ * comes back, once; also when the PoP returns after all. */
+Test(credit, what_a_pop_had_leased_that_never_returns) {
+  const struct copse_member *member;
+  uint64_t leased, carried;
+  json_t *answer;
+
+  three_start("finish_ms = 0;", 100 * GB);
+  cluster_run(&cluster, 300);
+  carried = carry(1000000);
+  cr_assert_gt(carried, 0);
+  json_decref(remove_n1(1, 409));
+  cr_assert(cluster_until(&cluster, is_counted, S, 10000), "every second");
+  leased = grants_at_n1();
+  cluster_pop_stop(&cluster, 0);
+  cr_assert(cluster_until(&cluster, has_lost_n1, S, 10000));
+  cr_expect_geq(book_of_alice(COPSE_BOOK_LEASED), leased, "nobody else can tell whether it still forwards");
+  cr_expect_eq(book_of_alice(COPSE_BOOK_CHARGED), 0, "less than half of the lease: not settled");
+  answer = remove_n1(1, 200);
+  cr_expect_eq(json_integer_value(json_object_get(answer, "trees")), 1);
+  cr_expect_eq(json_integer_value(json_object_get(answer, "members")), 1);
+  cr_expect_eq((uint64_t)json_integer_value(json_object_get(answer, "charged_bytes")), carried);
+  cr_expect_eq((uint64_t)json_integer_value(json_object_get(answer, "returned_bytes")), leased - carried);
+  json_decref(answer);
+  answer = remove_n1(2, 200);
+  cr_expect_eq(json_integer_value(json_object_get(answer, "trees")), 0, "once");
+  json_decref(answer);
+  member = copse_session_member(cluster_session(&cluster, S), seed);
+  cr_expect_null(member, "its peers have left");
+  cluster_pop_start(&cluster, 0);
+  cr_expect(cluster_until(&cluster, has_returned, S, 10000), "its tree goes, and nothing is charged again");
+  end_session();
+  cr_expect_eq(book_of_alice(COPSE_BOOK_CHARGED), carried);
+  cr_expect_eq(book_of_alice(COPSE_BOOK_LOST), 0);
+  cr_expect_eq(book_of_alice(COPSE_BOOK_CREDIT), 100 * GB - carried);
+}
+
 /* The child of a PoP in the tree of N1, and whether its subtree has been told to want nothing; -1: no such child. */
 static int
 is_unwanted(size_t pop, const char *child) {

@@ -87,6 +87,7 @@ Test(api, tokens_and_roles, .init = set_up_accounts, .fini = tear_down) {
     {"GET", "/v1/accounts", true},
     {"GET", "/v1/accounts/alice/ledger", false},
     {"GET", "/v1/pops", true},
+    {"DELETE", "/v1/pops/N1", true},
     {"GET", "/v1/links", true},
     {"GET", "/v1/links/N1/N2", true},
     {"PUT", "/v1/links/N1/N2/budget", true},

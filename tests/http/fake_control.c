@@ -58,6 +58,14 @@ copse_member_leave(struct copse_control *control, const struct copse_caller *cal
   }
 }
 
+void
+copse_pop_remove(struct copse_control *control, const char *pop, struct copse_answer *answer) {
+  (void)control;
+  answer->status = 200;
+  answer->body = json_pack("{s:s, s:i, s:i, s:i, s:i}", "pop", pop, "trees", 0, "members", 0, "charged_bytes", 0,
+                           "returned_bytes", 0);
+}
+
 /* What a view was asked for. A list says that there is more. */
 static void
 echo_view(const char *view, const struct copse_query *query, struct copse_answer *answer) {

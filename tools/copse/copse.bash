@@ -39,6 +39,7 @@ _copse() {
   case $command in
   '') mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
   config) mapfile -t COMPREPLY < <(compgen -W 'check' -- "$word") ;;
+  pops) [[ $before == pops ]] && mapfile -t COMPREPLY < <(compgen -W 'remove' -- "$word") ;;
   links) [[ $before == links ]] && mapfile -t COMPREPLY < <(compgen -W 'set reset' -- "$word") ;;
   credit) [[ $before == credit ]] && mapfile -t COMPREPLY < <(compgen -W 'add' -- "$word") ;;
   esac

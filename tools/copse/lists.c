@@ -5,6 +5,7 @@
 #include "units.h"
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,9 +53,35 @@ show_list(struct context *context, const char *path, const char *items,
   return 0;
 }
 
+/* Says that a PoP never returns. */
+static int
+remove_pop(struct context *context, const char *pop, struct copse_error *error) {
+  char *name = curl_easy_escape(NULL, pop, 0), *path = NULL;
+  json_t *answer = NULL;
+  int result = name == NULL || asprintf(&path, "/v1/pops/%s", name) < 0
+                 ? copse_fail(error, -ENOMEM, "no memory")
+                 : client_ask(context->client, "DELETE", path, NULL, NULL, &answer, error);
+
+  curl_free(name);
+  free(path);
+  if (result == 0 && context->json)
+    return print_json(answer, error);
+  if (result == 0)
+    printf("%s is removed: %" PRIu64 " peers gone, %" PRIu64 " trees settled, %" PRIu64 " bytes charged, %" PRIu64
+           " returned\n",
+           pop, number_of(answer, "members"), number_of(answer, "trees"), number_of(answer, "charged_bytes"),
+           number_of(answer, "returned_bytes"));
+  json_decref(answer);
+  return result;
+}
+
 int
 run_pops(struct context *context, struct copse_error *error) {
-  return show_list(context, "/v1/pops", "pops", pops_table, error);
+  if (context->word_count == 0)
+    return show_list(context, "/v1/pops", "pops", pops_table, error);
+  if (strcmp(context->words[0], "remove") == 0 && context->word_count == 2)
+    return remove_pop(context, context->words[1], error);
+  return copse_fail(error, -EINVAL, "say pops, or pops remove POP");
 }
 
 int

@@ -18,7 +18,10 @@ const struct command commands[] = {
   {"top", "", "a live picture of PoPs, links, trees and peers",
    "Links in use come with the fullest first, peers with the busiest first; q ends.\n", 0, OPTION_ONCE | OPTION_DELAY,
    false, run_top},
-  {"pops", "", "PoPs: peers, traffic, drops", "", 0, 0, false, run_pops},
+  {"pops", "[remove POP]", "PoPs: peers, traffic, drops; removes one that never returns",
+   "remove  settles what trees of a PoP that is away for good had leased, and forgets its peers; end its dataplane "
+   "first\n",
+   2, 0, false, run_pops},
   {"links", "[set FROM TO RATE | reset FROM TO]", "links: use, budget, reservations, loss; changes a budget",
    "set    makes RATE (50M, 200k, 5e7 bit/s) the budget for peers' traffic until it is reset, also after restarts\n"
    "reset  lets the configuration's budget hold again\n",
