@@ -66,12 +66,16 @@ def benches():
     return {name: importlib.import_module(f"bench_{name}") for name in sorted(names, key=lambda name: (name != FIRST, name))}
 
 
+def about(module):
+    return " ".join(module.__doc__.split())
+
+
 def numbers(text):
     return [int(word) for word in text.split(",")]
 
 
 def parse(known):
-    listed = "\n".join(f"  {name:<12}{module.__doc__.strip()}" for name, module in known.items())
+    listed = "\n".join(f"  {name:<12}{about(module)}" for name, module in known.items())
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split(".")[0] + ".",
                                      formatter_class=argparse.RawDescriptionHelpFormatter, epilog="benches:\n" + listed)
     parser.add_argument("names", nargs="*", metavar="NAME", help="benches to run (default: all, with --quick the first)")
@@ -100,8 +104,8 @@ def run(context, known, names):
     """Rows of all benches; one that fails does not keep the others from running."""
     rows, failures = [], []
     for name in names:
-        print(f"== {name}: {known[name].__doc__.strip()}", flush=True)
-        start = time.monotonic()
+        print(f"== {name}: {about(known[name])}", flush=True)
+        start, first = time.monotonic(), len(rows)
         try:
             for row in known[name].run(context):
                 rows.append(row)
@@ -109,6 +113,11 @@ def run(context, known, names):
             failures.append(f"{name}: {error}")
         except Exception:  # a defect of one bench: what the others measured is not lost
             failures.append(f"{name}: {traceback.format_exc()}")
+        kept = [row["kept"] for row in rows[first:] if "kept" in row]
+        if kept:
+            print(f"{kept.count(True)} of {len(kept)} rows are kept")
+        if not all(kept):
+            failures.append(f"{name}: {kept.count(False)} of {len(kept)} rows are not kept")
         print(f"{time.monotonic() - start:.0f} s\n", flush=True)
     return rows, failures
 

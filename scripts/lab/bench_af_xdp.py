@@ -94,7 +94,7 @@ def sample(peer, far, cell, milliseconds):
 
 def run(context):
     cells = [Cell(frame, FANOUT) for frame in context.frames or FRAMES]
-    results = Results("replicate", [PEERS[peer] for peer in context.peers(*PEERS)])
+    results = Results("replicate-af_xdp", [PEERS[peer] for peer in context.peers(*PEERS)])
     with namespace() as name:
         setup = context.setup(port="net_af_xdp0,iface=pop0", inside=("ip", "netns", "exec", name))
 

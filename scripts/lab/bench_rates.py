@@ -5,7 +5,7 @@ import threading
 import time
 
 from counters import Counters
-from peers import BenchError, Copse
+from peers import Copse
 from process import run_program
 from session import Cell, Session
 
@@ -102,7 +102,7 @@ def print_row(one):
 
 
 def real(context, seconds):
-    cells, rows = QUICK if context.quick else CELLS, []
+    cells = QUICK if context.quick else CELLS
     print("trees     Mbit/s  load  lowest % highest % granul. % still %      lost")
     context.reserve()
     with Session(context.setup(trees=max(cell[0] for cell in cells)), Copse) as session:
@@ -114,25 +114,32 @@ def real(context, seconds):
                 if one["kept"]:
                     break
             print_row(one)
-            rows.append(one)
-    return rows
+            yield one
+
+
+def print_in_process(rows):
+    for clock, workers in dict.fromkeys((one["time"], one["workers"]) for one in rows):
+        group = [one for one in rows if (one["time"], one["workers"]) == (clock, workers)]
+        full = [one for one in group if one["load"] >= 1 and one["bps"] >= 1e6]
+        print(f"in process, {clock}, {workers} workers: {len(group)} cells; those offered 1 Mbit/s or more, and their bound or more: "
+              f"{percent(min(one['lowest'] for one in full)).strip()} to {percent(max(one['highest'] for one in full)).strip()} %")
+    for one in rows:
+        if not one["kept"]:
+            print(f"NOT KEPT: {one}")
 
 
 def in_process(context):
     rows = []
-    for one in run_program(context, "tests/bench/rates-bench", *(["--quick"] if context.quick else [])):
+    for one in run_program(context, "tests/bench/rates-bench", *(["--quick"] if context.quick else []), show=False):
         one = {"bench": "rates", "device": "net_ring", "peer": "copse", "frame": one.pop("packet") + 14, "fanout": 1, **one,
                "ratio": {}}
         rows.append({**one, "kept": kept(one)})
+    print_in_process(rows)
     return rows
 
 
 def run(context):
     if Copse not in context.peers():
-        return []
-    rows = real(context, 2 if context.quick else 10) + in_process(context)
-    broken = [one for one in rows if not one["kept"]]
-    print(f"rates: {len(rows) - len(broken)} of {len(rows)} cells within [-0.5 %, 0] of their bounds")
-    if broken:
-        raise BenchError(f"{len(broken)} cells are not kept to their bounds: {broken[:3]}")
-    return rows
+        return
+    yield from real(context, 2 if context.quick else 10)
+    yield from in_process(context)

@@ -58,11 +58,13 @@ class Counters:
     def words(self, offset, count):
         return struct.unpack_from(f"={count}Q", self.memory, offset)
 
+    def worker(self, number):
+        """One worker's counters in their order: WORKER, PACKET_DROPS, COPY_DROPS."""
+        return self.words(self.worker_at + number * self.worker_stride, len(WORKER) + len(PACKET_DROPS) + len(COPY_DROPS))
+
     def totals(self):
         """Sums over workers, by name; drops as two dictionaries."""
-        count = len(WORKER) + len(PACKET_DROPS) + len(COPY_DROPS)
-        rows = [self.words(self.worker_at + w * self.worker_stride, count) for w in range(self.workers)]
-        sums = [sum(column) for column in zip(*rows)]
+        sums = [sum(column) for column in zip(*map(self.worker, range(self.workers)))]
         out = dict(zip(WORKER, sums))
         out["packet_drops"] = dict(zip(PACKET_DROPS, sums[len(WORKER):]))
         out["copy_drops"] = dict(zip(COPY_DROPS, sums[len(WORKER) + len(PACKET_DROPS):]))

@@ -50,7 +50,7 @@ def by_peer(rows, point):
 
 
 def plot_replication(rows, directory):
-    rows = [row for row in rows if row["bench"] == "replicate" and row["device"] != "af_xdp" and row["trees"] == 1 and
+    rows = [row for row in rows if row["bench"] == "replicate" and row["trees"] == 1 and
             row["peer"] != "testpmd-io" and row["min"] and row["fanout"] <= FANOUT_MAX]
     for frame in sorted({row["frame"] for row in rows}):
         series = by_peer([row for row in rows if row["frame"] == frame], lambda row: (
@@ -78,9 +78,9 @@ def plot_load(rows, directory):
         what = f"{frame} B frames, fan-out 8 (testpmd-io: 1)"
         picture(os.path.join(directory, f"loss-{frame}.png"), f"Loss over load: {what}", "offered, % of what this peer takes at most",
                 "copies lost, %", by_peer(here, lambda row: (row["load"], 100 * row["loss"])), "set yrange [-1:*]")
-        half = [row for row in here if row["load"] == 50]
-        series = [(row["peer"], LOOKS[row["peer"]], [(1 / (1 - share), row["latency_ns"][name] / 1000)
-                                                    for name, share in SHARES.items()]) for row in half]
+        half = {row["peer"]: row["latency_ns"] for row in here if row["load"] == 50}
+        series = [(name, look, [(1 / (1 - share), half[name][quantile] / 1000) for quantile, share in SHARES.items()])
+                  for name, look in LOOKS.items() if name in half]
         picture(os.path.join(directory, f"latency-{frame}.png"), f"Latency at half load: {what}", "quantile", "microseconds", series,
                 'set logscale xy\nset yrange [0.2:10000]\nset xtics ("min" 1, "p50" 2, "p90" 10, "p99" 100, "p99.9" 1000, "p99.99" 10000)')
 

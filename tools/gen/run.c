@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "quantile.h"
 #include <rte_cycles.h>
+#include <sched.h>
 
 #define WARM_UP_MS 40
 #define QUIET_MS 10   /* nothing came for so long: nothing is under way */
@@ -99,6 +100,8 @@ drain(struct gen_device *device, struct gen_sink *sink) {
     now = rte_rdtsc();
     if (gen_sink_poll(sink, device) > 0)
       last = now;
+    else
+      sched_yield(); /* to a worker on this CPU, where there are more than other CPUs */
   }
 }
 
