@@ -2,12 +2,13 @@
 #include "session/state.h"
 
 #define TEST_BYTES 160ULL /* of a test packet over IPv6 with its hash, layer 3 */
-#define LINK_SHARE 100    /* they may take this part of a link's budget */
+#define LINK_SHARE 100    /* they may take this part of a link's budget, */
+#define DOUBT_SHARE 20    /* and this one while in doubt */
 #define SLOWEST_US 200000 /* but a link must be watched */
 
 static uint32_t
-interval_us(uint64_t configured_ms, const struct copse_link *link) {
-  const uint64_t least = TEST_BYTES * 8 * 1000000 * LINK_SHARE / link->record.bandwidth_bps;
+interval_us(uint64_t configured_ms, uint64_t share, const struct copse_link *link) {
+  const uint64_t least = TEST_BYTES * 8 * 1000000 * share / link->record.bandwidth_bps;
   const uint64_t us = configured_ms * 1000 > least ? configured_ms * 1000 : least;
 
   return (uint32_t)(us < SLOWEST_US ? us : SLOWEST_US);
@@ -28,8 +29,8 @@ describe(const struct copse_control *control, const char *name, const struct cop
     return false;
   *want = (struct copse_api_target){.interval_us = 0};
   if (copse_link_configured(there)) {
-    want->interval_us = interval_us(control->config->measure_ms, there);
-    want->doubt_us = interval_us(control->config->doubt_ms, there);
+    want->interval_us = interval_us(control->config->measure_ms, LINK_SHARE, there);
+    want->doubt_us = interval_us(control->config->doubt_ms, DOUBT_SHARE, there);
   }
   want->remote = pop != NULL ? pop->record.endpoint : have->set.remote; /* a PoP that is silent keeps its address */
   if (pop != NULL)

@@ -14,7 +14,7 @@
 #define COPSE_WATCH_UNANSWERED 5    /* test packets in a row, at least, before a link is silent */
 #define COPSE_WATCH_HEARD 8         /* test packets of the other end, at least, that clear the way back */
 #define COPSE_WATCH_LEVELS 5        /* what a link can be worth */
-#define COPSE_WATCH_EXCESS 8.0      /* test packets lost beyond a level's share that make a link be there */
+#define COPSE_WATCH_EXCESS 9.0      /* test packets lost beyond a level's share that make a link be there */
 #define COPSE_WATCH_GAIN 2.5        /* of them in one reading, at most: what is lost at once is one event */
 #define COPSE_WATCH_SECONDS 10      /* loss is told, and is less, over so many */
 #define COPSE_WATCH_FIGURES_MS 5000 /* figures alone are written no more often */

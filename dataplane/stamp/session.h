@@ -9,10 +9,10 @@
 #include <copse/api.h>
 #include <stdbool.h>
 
-#define COPSE_STAMP_WAITING 256 /* test packets that an answer may still come to */
+#define COPSE_STAMP_WAITING 512 /* test packets that an answer may still come to */
 #define COPSE_STAMP_WINDOW 32   /* answers that delays are over */
-#define COPSE_STAMP_DOUBT 48    /* test packets that are sent sooner after one was lost */
-#define COPSE_STAMP_SPARE 512   /* sent sooner at once; each that is sent at its time makes up for one */
+#define COPSE_STAMP_DOUBT 64    /* test packets that are sent sooner after one was lost */
+#define COPSE_STAMP_SPARE 2048  /* sent sooner at once; each that is sent at its time makes up for one */
 
 struct copse_stamp_session {
   /* Session-Sender */

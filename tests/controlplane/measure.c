@@ -118,8 +118,8 @@ Test(measure, both_ends_have_the_same_keys) {
       cr_expect_eq(memcmp(there->sender_key, back->reflector_key, COPSE_KEY_BYTES), 0);
       cr_expect_neq(memcmp(there->sender_key, there->reflector_key, COPSE_KEY_BYTES), 0);
       cr_expect_not(sodium_is_zero(there->sender_key, COPSE_KEY_BYTES));
-      cr_expect_eq(there->interval_us, 25000);
-      cr_expect_eq(there->doubt_us, 5000);
+      cr_expect_eq(there->interval_us, 20000);
+      cr_expect_eq(there->doubt_us, 2000);
       cr_expect_eq(ntohs(there->remote.port), 862);
       cr_expect_eq(there->remote.address[14], j + 1);
     }
@@ -128,13 +128,13 @@ Test(measure, both_ends_have_the_same_keys) {
 }
 
 Test(measure, without_authentication_keys_are_zero_and_ports_are_told) {
-  start(2, "measure_authenticated = false; stamp_port = 10862; measure_ms = 20;");
+  start(2, "measure_authenticated = false; stamp_port = 10862; measure_ms = 30;");
   cr_assert(cluster_until(&cluster, all_measured, NULL, 5000));
   const struct copse_api_target *target = fake_target_find(cluster.pops[0].dataplane, "N2");
   cr_expect(sodium_is_zero(target->sender_key, COPSE_KEY_BYTES));
   cr_expect(sodium_is_zero(target->reflector_key, COPSE_KEY_BYTES));
   cr_expect_eq(ntohs(target->remote.port), 10862);
-  cr_expect_eq(target->interval_us, 20000);
+  cr_expect_eq(target->interval_us, 30000);
 }
 
 static bool

@@ -255,12 +255,12 @@ REFUSAL(target_used) {
   add_target_like(6, ipv4(10, 0, 0, 2, 863), 0, "twin");
 }
 REFUSAL(target_often) {
-  add_target_like(6, ipv4(10, 3, 3, 3, 862), 4999, "often");
+  add_target_like(6, ipv4(10, 3, 3, 3, 862), 1999, "often");
 }
 REFUSAL(target_in_doubt_often) {
   struct copse_api_target api = target(6, ipv4(10, 3, 3, 3, 862));
 
-  api.doubt_us = 4999;
+  api.doubt_us = 1999;
   add_target(&batch, &api);
 }
 REFUSAL(target_seldom) {
@@ -329,8 +329,8 @@ static const struct refusal refusals[] = {
   {"target address", target_address, -EINVAL, "unicast"},
   {"target port", target_port, -EINVAL, "port"},
   {"target address in use", target_used, -EEXIST, "slot 4"},
-  {"target tested too often", target_often, -EINVAL, "4999 us"},
-  {"target tested too often in doubt", target_in_doubt_often, -EINVAL, "4999 us"},
+  {"target tested too often", target_often, -EINVAL, "1999 us"},
+  {"target tested too often in doubt", target_in_doubt_often, -EINVAL, "1999 us"},
   {"target tested too seldom", target_seldom, -EINVAL, "10000001 us"},
   {"target name", target_name, -EINVAL, "target's name"},
   {"absent target", target_absent, -ENOENT, "no target"},

@@ -104,7 +104,7 @@ def cut_and_heal(lab, faults, transfer, address):
 
 
 def degrade(lab, faults, transfer, address):
-    """Three seconds are for 95 links of 100 (tests/stamp/loss.c): a tenth may be long in coming. This is for all."""
+    """Three seconds are for 999 links of 1000 on a machine that is not busy (tests/stamp/loss.c). This is for all."""
     edge = used_edge(lab, transfer)
     assert not transfer.finished()
     faults.lose(address[edge[0]], address[edge[1]], 10)

@@ -100,7 +100,7 @@ set_up(void) {
   there = back = (struct way){.loss = 0};
   now = START;
   for (int i = 0; i < 2; i++) {
-    ends[i] = (struct end){.target = {.interval_us = 25000, .doubt_us = 5000}, .due = now};
+    ends[i] = (struct end){.target = {.interval_us = 20000, .doubt_us = 2000}, .due = now};
     copse_stamp_session_begin(&ends[i].session, &ends[i].state, (uint64_t)i + 1);
     copse_watch_begin(&ends[i].watch, i == 0 ? "N1/N2" : "N2/N1", NULL);
   }
@@ -122,20 +122,20 @@ compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-#define RUNS 400
+#define RUNS_MAX 4000
 
-/* ms until a link that begins to lose so much is worth less than all: mean, and the values that so many of a hundred
+/* ms until a link that begins to lose so much is worth less than all: mean, and the values that so many of a thousand
  * runs stay within. */
 struct found {
-  uint64_t mean, p50, p95, p99, most;
+  uint64_t mean, p500, p950, p990, p999;
 };
 
 static struct found
-find(double loss, double before) {
-  uint64_t took[RUNS], sum = 0;
+find(size_t runs, double loss, double before) {
+  uint64_t took[RUNS_MAX], sum = 0;
   double told = 0; /* of what is lost, at once */
 
-  for (int i = 0; i < RUNS; i++) {
+  for (size_t i = 0; i < runs; i++) {
     set_up();
     there.loss = before;
     run(before > 0 ? 60000 : 0);
@@ -143,39 +143,45 @@ find(double loss, double before) {
     there.loss = loss;
     for (took[i] = 0; capacity(0) == 100 && took[i] < 60000; took[i] += 10)
       run(10);
-    told += ends[0].watch.published.loss / RUNS;
+    told += ends[0].watch.published.loss / (double)runs;
     cr_assert_eq(capacity(1), 100, "only that way");
     sum += took[i];
   }
-  qsort(took, RUNS, sizeof(*took), compare);
-  const struct found found = {sum / RUNS, took[RUNS / 2], took[RUNS * 95 / 100], took[RUNS * 99 / 100], took[RUNS - 1]};
+  qsort(took, runs, sizeof(*took), compare);
+  const struct found found = {sum / runs, took[runs / 2], took[runs * 95 / 100], took[runs * 99 / 100],
+                              took[runs * 999 / 1000]};
 
-  printf("%4.0f %% lost after %.0f %%: mean %lu ms, median %lu, 95 of 100 %lu, 99 of 100 %lu, all %lu; told %.1f %%\n",
-         100 * loss, 100 * before, found.mean, found.p50, found.p95, found.p99, found.most, 100 * told);
+  printf("%4.0f %% lost after %.0f %%: mean %lu ms, of 1000 500 %lu, 950 %lu, 990 %lu, 999 %lu; told %.1f %%\n",
+         100 * loss, 100 * before, found.mean, found.p500, found.p950, found.p990, found.p999, 100 * told);
   return found;
 }
 
-Test(loss, a_tenth_is_found_soon_enough) {
+/* What is left of the three seconds after which trees are to be elsewhere when new ones take 0.4 to make. */
+#define FOUND_MS 2600
+
+Test(loss, nearly_always_is_found_soon_enough) {
   struct found found;
 
   srand48(1);
-  find(0.05, 0); /* where the levels part: it takes as long as it takes */
-  found = find(0.1, 0);
-  cr_expect_leq(found.mean, 1300);
-  cr_expect_leq(found.p95, 2500, "what is left of three seconds is for trees");
-  found = find(0.1, 0.01);
-  cr_expect_leq(found.p95, 2500, "a link that has been in doubt again and again");
-  found = find(0.2, 0);
-  cr_expect_leq(found.p99, 1200);
-  found = find(0.3, 0);
-  cr_expect_leq(found.p99, 1000);
+  find(400, 0.05, 0); /* where the levels part: it takes as long as it takes */
+  found = find(4000, 0.1, 0);
+  cr_expect_leq(found.mean, 900);
+  cr_expect_leq(found.p999, FOUND_MS);
+  found = find(2000, 0.1, 0.01);
+  cr_expect_leq(found.p999, FOUND_MS, "a link that has been in doubt again and again");
+  found = find(2000, 0.2, 0);
+  cr_expect_leq(found.p999, 1300);
+  found = find(2000, 0.3, 0);
+  cr_expect_leq(found.p999, 1100);
+  found = find(2000, 1, 0);
+  cr_expect_leq(found.p999, 1200);
 }
 
 Test(loss, what_is_lost_seldom_is_not_worth_a_plan) {
   static const struct {
     double loss, stays;
     unsigned most; /* changes in a day */
-  } cases[] = {{0.001, 0, 0}, {0.01, 0, 6}, {0.03, 0, 80}, {0.01, 0.8, 12}};
+  } cases[] = {{0.001, 0, 0}, {0.01, 0, 0}, {0.02, 0, 2}, {0.03, 0, 40}, {0.01, 0.8, 6}};
 
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     srand48(1);

@@ -188,7 +188,7 @@ struct copse_api_target {
   uint32_t doubt_us; /* the interval for some time after a test packet was lost; 0: as ever */
   uint32_t reserved;
 };
-#define COPSE_TARGET_INTERVAL_MIN_US 5000
+#define COPSE_TARGET_INTERVAL_MIN_US 2000
 #define COPSE_TARGET_INTERVAL_MAX_US 10000000
 
 /* ---- counters, in shared memory: written by workers, read by anyone, never reset ---- */
