@@ -42,7 +42,7 @@ sum_packet(struct copse_packet *packet) {
 
   for (int i = 0; i < 2; i++)
     if (packet->out[i] != NULL)
-      packet->sum[i] = __rte_raw_cksum_reduce(payload + rte_raw_cksum(packet->out[i], sizeof(*packet->out[i])));
+      packet->sum[i] = __rte_raw_cksum_reduce(payload + copse_sum_bytes(packet->out[i], sizeof(*packet->out[i])));
 }
 
 /* ---- headers of a copy ---- */

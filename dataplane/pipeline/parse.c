@@ -62,7 +62,7 @@ parse_ipv4(const struct copse_worker *worker, struct cursor *cursor, struct cops
   if (ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))
     return COPSE_DROP_FRAGMENT;
   if (offload == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
-      (offload == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN && rte_raw_cksum(ip, sizeof(*ip)) != 0xffff))
+      (offload == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN && copse_sum_bytes(ip, sizeof(*ip)) != 0xffff))
     return COPSE_DROP_BAD_CHECKSUM;
   if (!is_local(&worker->table->local4, &ip->dst_addr, sizeof(ip->dst_addr)))
     return COPSE_DROP_NOT_BLOCK;
@@ -92,23 +92,22 @@ parse_ipv6(const struct copse_worker *worker, struct cursor *cursor, struct cops
   return bytes < sizeof(*ip) + sizeof(struct rte_udp_hdr) || bytes > UINT16_MAX ? COPSE_DROP_TRUNCATED : COPSE_PASS;
 }
 
-/* Over all segments, unless the port did it or IPv4 says there is none; the block header follows `udp`. */
+/* Over all segments, unless the port did it or IPv4 says there is none. Leaves the payload's sum for the copies. */
 static bool
-checksum_is_wrong(struct copse_packet *packet, const void *ip, const struct rte_udp_hdr *udp) {
+checksum_is_wrong(struct copse_packet *packet, const struct rte_udp_hdr *udp) {
   const uint64_t offload = packet->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  const uint32_t offset = (uint32_t)((const uint8_t *)udp - rte_pktmbuf_mtod(packet->mbuf, const uint8_t *));
+  const uint32_t addresses = packet->ipv6 ? 32 : 8; /* of the pseudo header, before UDP; the block header is behind */
+  const uint8_t *first = (const uint8_t *)udp - addresses;
 
   if (udp->dgram_cksum == 0)
     return packet->ipv6;
   if (offload != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN)
     return offload == RTE_MBUF_F_RX_L4_CKSUM_BAD;
-  const uint16_t pseudo = packet->ipv6 ? rte_ipv6_phdr_cksum(ip, 0) : rte_ipv4_phdr_cksum(ip, 0);
-  const uint16_t sum = copse_sum(packet->mbuf, offset, rte_be_to_cpu_16(udp->dgram_len));
-  const uint16_t headers = rte_raw_cksum(udp, sizeof(*udp) + COPSE_HEADER_BYTES);
-  /* All of a right datagram adds up to zero: the payload is what the rest lacks. */
-  packet->payload_sum = (uint16_t)~__rte_raw_cksum_reduce((uint32_t)headers + pseudo);
+  const uint32_t headers = copse_sum_bytes(first, addresses + (uint32_t)sizeof(*udp) + COPSE_HEADER_BYTES) +
+                           (uint32_t)udp->dgram_len + rte_cpu_to_be_16(IPPROTO_UDP);
+  packet->payload_sum = copse_sum(packet->mbuf, packet->payload_offset, packet->payload_bytes);
   packet->summed = true;
-  return __rte_raw_cksum_reduce((uint32_t)sum + pseudo) != 0xffff;
+  return __rte_raw_cksum_reduce(headers + packet->payload_sum) != 0xffff;
 }
 
 static enum copse_packet_drop
@@ -134,7 +133,6 @@ parse_header(struct cursor *cursor, struct copse_packet *packet, uint32_t bytes)
 static enum copse_packet_drop
 parse_udp(const struct copse_worker *worker, struct cursor *cursor, struct copse_packet *packet) {
   const struct copse_endpoint *local = packet->ipv6 ? &worker->table->local6 : &worker->table->local4;
-  const void *ip = cursor->data + packet->l3_offset;
   const struct rte_udp_hdr *udp = take(cursor, sizeof(*udp));
   enum copse_packet_drop drop;
 
@@ -152,7 +150,7 @@ parse_udp(const struct copse_worker *worker, struct cursor *cursor, struct copse
   packet->summed = false;
   if ((drop = parse_header(cursor, packet, bytes - sizeof(*udp))) != COPSE_PASS)
     return drop;
-  if (checksum_is_wrong(packet, ip, udp))
+  if (checksum_is_wrong(packet, udp))
     return COPSE_DROP_BAD_CHECKSUM;
   /* What is behind the IP packet is padding. */
   if (cursor->frame > end && rte_pktmbuf_trim(packet->mbuf, (uint16_t)(cursor->frame - end)) != 0)
@@ -179,19 +177,6 @@ is_plain(const struct rte_ipv4_hdr *ip) {
   return (start & mask) == plain;
 }
 
-/* The sum of a header without options in memory order, 0xffff if it is right. */
-static inline uint16_t
-sum_of(const struct rte_ipv4_hdr *ip) {
-  uint32_t word[sizeof(*ip) / sizeof(uint32_t)];
-  uint64_t sum;
-
-  memcpy(word, ip, sizeof(word));
-  sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
 /* Takes a packet that passes all checks below in one go. Of any other the stages above say what it is. */
 static inline bool
 parse_common(const struct copse_worker *worker, struct copse_packet *packet) {
@@ -212,7 +197,7 @@ parse_common(const struct copse_worker *worker, struct copse_packet *packet) {
                mbuf->pkt_len != udp_bytes + 34 || frame->header.version != COPSE_WIRE_VERSION ||
                (uint8_t)(frame->header.type - COPSE_DATA) > COPSE_ACCEPT - COPSE_DATA ||
                offload == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
-               (offload == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN && sum_of(&frame->ip) != 0xffff)))
+               (offload == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN && copse_sum_bytes(&frame->ip, sizeof(frame->ip)) != 0xffff)))
     return false;
   packet->header = &frame->header;
   memset(packet->source, 0, 10);

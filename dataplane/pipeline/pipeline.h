@@ -35,9 +35,9 @@ struct copse_packet {
   uint16_t l3_bytes;       /* of the whole IP packet */
   uint16_t payload_offset; /* of what follows the block header */
   uint16_t payload_bytes;
-  uint16_t payload_sum; /* of the payload, not inverted, where `summed` */
+  uint16_t payload_sum; /* in memory order, where `summed` */
   bool ipv6;
-  bool summed; /* our own check of the UDP checksum told the payload's sum */
+  bool summed;
   /* admit */
   const struct copse_entry *entry;
   const struct copse_fan_out *fan_out;
