@@ -90,13 +90,19 @@ copse_scheduler_repeat(struct copse_scheduler *scheduler, uint64_t member, uint6
   return written;
 }
 
-uint64_t
-copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps) {
-  const uint64_t most = demand->waiting > 0 ? demand->downlinks_bps / demand->waiting / 10 * 7 : 0;
+/* Its part of so many tenths of the mean downlink. */
+static uint64_t
+rate_within(const struct copse_demand *demand, uint64_t rate_bps, uint64_t tenths) {
+  const uint64_t most = demand->waiting > 0 ? demand->downlinks_bps / demand->waiting / 10 * tenths : 0;
 
   if (demand->senders_bps <= most)
     return rate_bps;
   return (uint64_t)((unsigned __int128)most * rate_bps / demand->senders_bps);
+}
+
+uint64_t
+copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps) {
+  return rate_within(demand, rate_bps, 7);
 }
 
 bool
@@ -121,6 +127,6 @@ uint64_t
 copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                      const struct copse_demand *demand) {
   return scheduler->free.count > 0 || copse_scheduler_open_new(scheduler, member) > 0
-           ? rate_bps
+           ? rate_within(demand, rate_bps, 9)
            : copse_scheduler_repeat_rate(demand, rate_bps);
 }

@@ -284,13 +284,14 @@ Test(scheduler, who_comes_later_gets_what_it_missed_the_oldest_first) {
   cr_expect_str_eq(injected(), "0+3052");
 }
 
-Test(scheduler, repeats_leave_room_on_downlinks_and_new_blocks_have_all_of_the_rate) {
+Test(scheduler, all_together_send_what_downlinks_carry_and_repeats_leave_more_room) {
   const struct copse_demand many = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 4900000};
   const struct copse_demand few = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 400000};
 
-  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &many), 200000, "new blocks are left");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &few), 200000, "new blocks are left");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "a hundredth of 4.9 Mbit/s is of 630 kbit/s 6.3");
   copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
-  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &many), 200000, "it has new blocks to send");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "it has new blocks to send");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 20000, "a tenth of 4.9 Mbit/s is 0.7 of 700 kbit/s");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &few), 200000, "never more than it can send");
 }

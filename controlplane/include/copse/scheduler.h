@@ -55,7 +55,8 @@ uint64_t copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t
  * worth of them. `rate_bps`: what it can send. True when it was given some. */
 bool copse_scheduler_ask(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                          const struct copse_demand *demand, uint64_t now_ms);
-/* What it may send at, bit/s: all of it while it has new blocks on order, or could have. */
+/* What it may send at, bit/s: while it has new blocks on order, or could have, its part of nine tenths of the mean
+ * downlink, for what a downlink cannot take is lost; else as copse_scheduler_repeat_rate. */
 uint64_t copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                               const struct copse_demand *demand);
 
