@@ -4,6 +4,7 @@ are tied, peers behind routers. Every link is shaped in both directions; there i
 
 import itertools
 import json
+import os
 import re
 import subprocess
 
@@ -15,12 +16,18 @@ PROBE_S = 2
 TCP_PAYLOAD = 1448 / 1514
 
 
+def read_config(path):
+    """The text of a file with what it includes."""
+    with open(path, encoding="utf-8") as handle:
+        return re.sub(r'(?m)^@include "([^"]*)"$', lambda found: read_config(os.path.join(os.path.dirname(path), found[1])),
+                      handle.read())
+
+
 class Study:
     """What the lab needs of the file; rates in bit/s, `scale` times what is written."""
 
     def __init__(self, path, scale):
-        with open(path, encoding="utf-8") as handle:
-            text = re.sub(r"\s+", " ", re.sub(r"#.*", "", handle.read()))
+        text = re.sub(r"\s+", " ", re.sub(r"#.*", "", read_config(path)))
         number = lambda name: float(re.search(rf"\b{name} = ([0-9.e]+);", text)[1])
         self.routers = re.findall(r'\{ name = "(\w+)"; city', text)
         self.links = [(a, b, float(ms)) for a, b, ms in

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's study in the simulator, with its figures, its TCP beside ns-2's, and the same on the real plane.
-usage: scripts/study sim [--runs N] [--out DIRECTORY] | validate | real [...]"""
+usage: scripts/study sim [STUDY ...] [--runs N] [--out DIRECTORY] | validate | real [...]"""
 
 import argparse
 import concurrent.futures
@@ -13,12 +13,16 @@ import sys
 
 import real
 from lab import LabError
+from paper import read_config
 from plot import picture
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BUILD = os.path.join(ROOT, "build", "tools", "sim")
-STUDY = os.path.join(ROOT, "config", "studies", "paper.cfg")
-LARGE = {"sizes_bytes": "(500000000)", "runs": "3; tick_ms = 500.0"}  # ten times the packets: fewer seeds of chance
+STUDIES = os.path.join(ROOT, "config", "studies")
+STUDY = os.path.join(STUDIES, "paper.cfg")
+VARIED = {  # what a study varies: how to show it, its unit, how much of that a value is
+    "budget_bps": ("budget of a CDN link", "Mbit/s", 1e-6), "seeds": ("seeds", "", 1), "loss": ("loss on an access link", "%", 100),
+    "growth": ("growth factor C", "", 1), "slow": ("slow receivers", "", 1)}
 LOOKS = {("p2p", "flash"): ('"#2980b9"', 5), ("p2p", "poisson"): ('"#8e44ad"', 9),
          ("cdn", "flash"): ('"#c0392b"', 7), ("cdn", "poisson"): ('"#d68910"', 11)}
 
@@ -32,6 +36,7 @@ CASES = {
     "2 % loss": ((300, 10000000, 500, 10, 0.02), lambda k: [1 + k]),
 }
 RUNS = 10
+PAPER = ("paper", "paper-large")
 
 
 def simulate(arguments):
@@ -62,9 +67,8 @@ def validate():
 
 
 def variant(path, changes):
-    """A copy of the study with these keys' values."""
-    with open(STUDY, encoding="utf-8") as file:
-        text = file.read()
+    """A copy of the paper's study with these keys' values."""
+    text = read_config(STUDY)
     for key, value in changes.items():
         text, count = re.subn(rf"(?m)^{key} = [^;]*;", f"{key} = {value};", text)
         if count != 1:
@@ -89,25 +93,53 @@ def draw(rows, directory):
                 "minutes since the beginning", "share of peers", series, "set yrange [0:1.02]\nset xrange [0:*]", "linespoints pointinterval 25")
 
 
+def draw_varied(name, key, rows, directory):
+    """Last peer over floor (flash crowd) and mean peer over bound (Poisson), by value of what the study varies."""
+    title, unit, factor = VARIED[key]
+    series = []
+    for (mode, arrivals), look in LOOKS.items():
+        ratio = "ratio_to_floor" if arrivals == "flash" else "ratio_to_bound"
+        points = [(row[key] * factor, row[ratio]) for row in rows if (row["mode"], row["arrivals"]) == (mode, arrivals)]
+        if points:
+            series.append((f"{mode}, {arrivals}", look, points))
+    picture(os.path.join(directory, f"study-{name}.png"), f"{rows[0]['peers']} peers, {rows[0]['size_mb']:.0f} MB",
+            title + (f", {unit}" if unit else ""), "flash: last peer / floor, Poisson: mean / bound", series,
+            "set yrange [1:*]" + ("\nset logscale x" if key == "budget_bps" else ""))
+
+
+def simulate_study(name, arguments):
+    """Runs a study: JSON and CSV into the directory, its table printed. Its rows, and those of all peers."""
+    table = os.path.join(arguments.out, f"{name}.csv")
+    more = ["--runs", str(arguments.runs)] if arguments.runs else []
+    result = subprocess.run([os.path.join(BUILD, "copse-sim"), os.path.join(STUDIES, f"{name}.cfg"), "--json", "--csv", table,
+                             *more], stdout=subprocess.PIPE, check=True)
+    with open(os.path.join(arguments.out, f"{name}.json"), "wb") as file:
+        file.write(result.stdout)
+    rows = json.loads(result.stdout)
+    for row in rows:
+        key = next((key for key in VARIED if key in row), None)
+        print((f"| {row[key] * VARIED[key][2]:g} " if key else "") +
+              "| {peers} | {size_mb:.0f} | {arrivals} | {mode} | {mean_s:.0f} | {max_s:.0f} | {stderr_s:.0f} | "
+              "{ratio_to_floor:.3f} | {ratio_to_bound:.3f} | {seed_amplification:.2f} | ".format(**row) +
+              (f"{row['speedup']:.2f} |" if "speedup" in row else "|") +
+              (f" {row.get('slow_max_s', 0):.0f} |" if key == "slow" else ""), flush=True)
+    with open(table, encoding="utf-8") as file:
+        return rows, list(csv.DictReader(file))
+
+
 def run_sim(arguments):
-    """Both sizes: JSON, CSV and figures into the directory, tables printed."""
+    """The studies asked for: JSON, CSV and figures into the directory, tables printed."""
     os.makedirs(arguments.out, exist_ok=True)
-    rows = []
-    for name, changes in (("paper", {}), ("paper-large", LARGE)):
-        study = variant(os.path.join(arguments.out, f"{name}.cfg"), changes)
-        table = os.path.join(arguments.out, f"{name}.csv")
-        more = ["--runs", str(arguments.runs)] if arguments.runs else []
-        result = subprocess.run([os.path.join(BUILD, "copse-sim"), study, "--json", "--csv", table, *more],
-                                stdout=subprocess.PIPE, check=True)
-        with open(os.path.join(arguments.out, f"{name}.json"), "wb") as file:
-            file.write(result.stdout)
-        with open(table, encoding="utf-8") as file:
-            rows += list(csv.DictReader(file))
-        for row in json.loads(result.stdout):
-            print("| {peers} | {size_mb:.0f} | {arrivals} | {mode} | {mean_s:.0f} | {max_s:.0f} | {stderr_s:.0f} | "
-                  "{ratio_to_floor:.3f} | {ratio_to_bound:.3f} | {seed_amplification:.2f} | ".format(**row) +
-                  (f"{row['speedup']:.2f} |" if "speedup" in row else "|"), flush=True)
-    draw(rows, arguments.out)
+    papers = []
+    for name in arguments.study:
+        rows, peers = simulate_study(name, arguments)
+        key = next((key for key in VARIED if key in rows[0]), None)
+        if key:
+            draw_varied(name, key, rows, arguments.out)
+        elif name in PAPER:
+            papers += peers
+    if papers:
+        draw(papers, arguments.out)
     return 0
 
 
@@ -142,8 +174,9 @@ def modes(text):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/study", description=__doc__.split("\n", maxsplit=1)[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    sim = commands.add_parser("sim", help="the paper's scenarios: tables, CSV, JSON, figures")
-    sim.add_argument("--runs", type=int, help="seeds of chance (default: 10, for the large files 3)")
+    sim = commands.add_parser("sim", help="studies in the simulator: tables, CSV, JSON, figures")
+    sim.add_argument("study", nargs="*", default=list(PAPER), help="files of config/studies (default: the paper's, of both sizes)")
+    sim.add_argument("--runs", type=int, help="seeds of chance (default: what the study says)")
     sim.add_argument("--out", default=os.path.join(ROOT, "build", "study"), help="directory of the results")
     commands.add_parser("validate", help="TCP and queues beside ns-2")
     plane = commands.add_parser("real", help="flash crowds in network namespaces, and libtorrent on the same links")

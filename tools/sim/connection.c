@@ -110,7 +110,7 @@ answer_range(struct sim_connection *connection) {
 
   while (slot < SIM_UPLOADS && server->uploads[slot] != NULL)
     slot++;
-  if (!server->here || !blocks_cover(server->blocks, transfer->first, transfer->end - transfer->first)) {
+  if (!blocks_cover(server->blocks, transfer->first, transfer->end - transfer->first)) {
     answer(connection, 416, 0);
   } else if (slot == SIM_UPLOADS) {
     answer(connection, 503, 0);
@@ -122,15 +122,35 @@ answer_range(struct sim_connection *connection) {
   }
 }
 
+/* The client knows at once; a reset would take a packet's way. */
+static void
+reset(struct sim_connection *connection, uint64_t now) {
+  connection->closed = true;
+  sim_end_upload(connection);
+  sim_tcp_abandon(&connection->answer);
+  connection->transfer->status = 0;
+  finish(connection, now);
+}
+
+void
+sim_connections_break(struct sim_peer *peer, uint64_t now) {
+  for (uint32_t i = 0; i < peer->session->scenario.place_count; i++)
+    for (struct sim_connection *connection = peer->session->peers[i].connections; connection != NULL;
+         connection = connection->next)
+      if (connection->server == peer && connection->transfer != NULL)
+        reset(connection, now);
+}
+
 static void
 request_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
   struct sim_connection *connection = tcp->context;
 
-  (void)now;
   connection->asked -= bytes;
   if (connection->asked > 0 || connection->closed || connection->transfer == NULL)
     return;
-  if (connection->transfer->have)
+  if (!connection->server->here)
+    reset(connection, now);
+  else if (connection->transfer->have)
     answer_have(connection);
   else
     answer_range(connection);

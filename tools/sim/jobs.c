@@ -8,21 +8,35 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* All arrivals, modes and runs of a scenario. */
+static void
+append_cases(const struct study *study, const struct study_case *scenario, struct study_run *runs, size_t *count) {
+  for (int arrivals = 0; arrivals < 2; arrivals++)
+    for (int cdn = 0; cdn < 2; cdn++)
+      for (uint32_t run = 0; study->arrivals[arrivals] && study->modes[cdn] && run < study->runs; run++) {
+        struct study_case *which = &runs[(*count)++].which;
+        *which = *scenario;
+        which->arrivals = (enum study_arrivals)arrivals;
+        which->cdn = cdn;
+        which->run = run;
+      }
+}
+
 struct study_run *
 jobs_cases(const struct study *study, size_t *count) {
-  struct study_run *runs = sim_allocate(study->peers_count * study->sizes_count * 4 * study->runs, sizeof(*runs));
+  const size_t values = study->vary.count > 0 ? study->vary.count : 1;
+  struct study_run *runs =
+    sim_allocate(values * study->sizes_count * study->peers_count * 4 * study->runs, sizeof(*runs));
 
   *count = 0;
-  for (size_t size = 0; size < study->sizes_count; size++)
-    for (size_t peers = 0; peers < study->peers_count; peers++)
-      for (int arrivals = 0; arrivals < 2; arrivals++)
-        for (int cdn = 0; cdn < 2; cdn++)
-          for (uint32_t run = 0; study->arrivals[arrivals] && study->modes[cdn] && run < study->runs; run++)
-            runs[(*count)++].which = (struct study_case){.peers = (uint32_t)study->peers[peers],
-                                                         .size_bytes = study->sizes_bytes[size],
-                                                         .arrivals = (enum study_arrivals)arrivals,
-                                                         .cdn = cdn,
-                                                         .run = run};
+  for (size_t value = 0; value < values; value++)
+    for (size_t size = 0; size < study->sizes_count; size++)
+      for (size_t peers = 0; peers < study->peers_count; peers++)
+        append_cases(study,
+                     &(struct study_case){.peers = (uint32_t)study->peers[peers],
+                                          .size_bytes = study->sizes_bytes[size],
+                                          .value = study->vary.count > 0 ? study->vary.values[value] : 0},
+                     runs, count);
   return runs;
 }
 

@@ -12,27 +12,29 @@ static const char *const mode_name[] = {"p2p", "cdn"};
 struct row {
   struct study_case which;
   size_t runs;
-  double mean_s;   /* completion of a peer, mean of all peers and runs */
-  double max_s;    /* of the last peer, mean of the runs */
+  double mean_s;   /* completion of a peer that is not slow, mean of all such peers and runs */
+  double max_s;    /* of the last of them, mean of the runs */
   double stderr_s; /* of that mean */
   double floor_s;
   double own_bound;     /* completion over what physics allows a peer that arrived then, mean of peers and runs */
   double amplification; /* files sent by the seeds together */
   double cdn_bytes, backbone_bytes, direct_bytes;
+  double slow_s;  /* of the last of the slow peers, mean of the runs; 0: there are none */
   double speedup; /* max_s of p2p over this; NaN without */
 };
 
 static bool
-same_row(const struct study_case *a, const struct study_case *b) {
-  return a->peers == b->peers && a->size_bytes == b->size_bytes && a->arrivals == b->arrivals && a->cdn == b->cdn;
+same_scenario(const struct study_case *a, const struct study_case *b) {
+  return a->peers == b->peers && a->size_bytes == b->size_bytes && a->arrivals == b->arrivals && a->value == b->value;
 }
 
 static double
-last_of(const struct study_run *run) {
+last_of(const struct study *study, const struct study_run *run, bool slow) {
   double last = 0;
 
   for (uint32_t i = 0; i < run->which.peers; i++)
-    last = fmax(last, run->result.finish_s[i]);
+    if (study_is_slow(study, &run->which, i) == slow)
+      last = fmax(last, run->result.finish_s[i]);
   return last;
 }
 
@@ -40,10 +42,10 @@ static void
 add_peers(const struct study *study, const struct study_run *run, struct row *row, double *peers) {
   for (uint32_t i = 0; i < run->which.peers; i++) {
     const double finish = run->result.finish_s[i];
-    if (finish == 0)
+    if (finish == 0 || study_is_slow(study, &run->which, i))
       continue;
     row->mean_s += finish;
-    row->own_bound += finish / study_bound(study, run->which.size_bytes, run->result.arrival_s[i]);
+    row->own_bound += finish / study_bound(study, &run->which, i, run->result.arrival_s[i]);
     (*peers)++;
   }
 }
@@ -51,13 +53,15 @@ add_peers(const struct study *study, const struct study_run *run, struct row *ro
 /* Of the runs from `first` on that belong together. */
 static struct row
 row_of(const struct study *study, const struct study_run *first, size_t count) {
-  struct row row = {.which = first->which, .floor_s = study_floor(study, first->which.size_bytes), .speedup = NAN};
+  struct row row = {.which = first->which, .floor_s = study_floor(study, &first->which), .speedup = NAN};
   double peers = 0, squares = 0;
 
-  while (row.runs < count && same_row(&first[row.runs].which, &first->which)) {
+  while (row.runs < count && same_scenario(&first[row.runs].which, &first->which) &&
+         first[row.runs].which.cdn == first->which.cdn) {
     const struct study_run *run = &first[row.runs++];
-    const double last = last_of(run);
+    const double last = last_of(study, run, false);
     row.max_s += last;
+    row.slow_s += last_of(study, run, true);
     squares += last * last;
     row.amplification += run->result.seed_bytes / (double)run->which.size_bytes;
     row.cdn_bytes += run->result.cdn_bytes;
@@ -67,6 +71,7 @@ row_of(const struct study *study, const struct study_run *first, size_t count) {
   }
   const double runs = (double)row.runs;
   row.max_s /= runs;
+  row.slow_s /= runs;
   row.stderr_s = row.runs > 1 ? sqrt(fmax(0, squares / runs - row.max_s * row.max_s) / (runs - 1)) : 0;
   row.mean_s /= peers;
   row.own_bound /= peers;
@@ -77,7 +82,7 @@ row_of(const struct study *study, const struct study_run *first, size_t count) {
   return row;
 }
 
-typedef void use_row(const struct row *row, void *context);
+typedef void use_row(const struct study *study, const struct row *row, void *context);
 
 /* Calls `use` for each row; one with the CDN follows its own without. */
 static void
@@ -86,19 +91,20 @@ each_row(const struct study *study, const struct study_run *runs, size_t count, 
 
   for (size_t i = 0; i < count;) {
     struct row row = row_of(study, &runs[i], count - i);
-    if (row.which.cdn && i > 0 && !before.which.cdn && before.which.peers == row.which.peers &&
-        before.which.size_bytes == row.which.size_bytes && before.which.arrivals == row.which.arrivals)
+    if (row.which.cdn && i > 0 && !before.which.cdn && same_scenario(&before.which, &row.which))
       row.speedup = before.max_s / row.max_s;
-    use(&row, context);
+    use(study, &row, context);
     i += row.runs;
     before = row;
   }
 }
 
 static void
-print_row(const struct row *row, void *context) {
+print_row(const struct study *study, const struct row *row, void *context) {
   FILE *out = context;
 
+  if (study->vary.key != NULL)
+    fprintf(out, "%12g ", row->which.value);
   fprintf(out, "%5u %8.0f  %-7s  %-4s %9.2f %9.2f %8.2f %9.2f %8.3f %8.3f %9.2f %9.1f %9.1f", row->which.peers,
           (double)row->which.size_bytes / 1e6, arrivals_name[row->which.arrivals], mode_name[row->which.cdn],
           row->mean_s, row->max_s, row->stderr_s, row->floor_s, row->max_s / row->floor_s, row->own_bound,
@@ -111,6 +117,8 @@ print_row(const struct row *row, void *context) {
 
 void
 output_table(const struct study *study, const struct study_run *runs, size_t count, FILE *out) {
+  if (study->vary.key != NULL)
+    fprintf(out, "%12s ", study->vary.key);
   fputs("peers  size MB  arrival  mode    mean s    last s  std.err   floor s  x floor  x bound  seed files    CDN MB  "
         "backbone  speed-up\n",
         out);
@@ -118,7 +126,7 @@ output_table(const struct study *study, const struct study_run *runs, size_t cou
 }
 
 static void
-append_row(const struct row *row, void *context) {
+append_row(const struct study *study, const struct row *row, void *context) {
   json_t *object = json_pack("{s:I, s:f, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "peers",
                              (json_int_t)row->which.peers, "size_mb", (double)row->which.size_bytes / 1e6, "arrivals",
                              arrivals_name[row->which.arrivals], "mode", mode_name[row->which.cdn], "mean_s",
@@ -129,6 +137,10 @@ append_row(const struct row *row, void *context) {
 
   if (!isnan(row->speedup))
     json_object_set_new(object, "speedup", json_real(row->speedup));
+  if (row->slow_s > 0)
+    json_object_set_new(object, "slow_max_s", json_real(row->slow_s));
+  if (study->vary.key != NULL)
+    json_object_set_new(object, study->vary.key, json_real(row->which.value));
   json_array_append_new(context, object);
 }
 
@@ -144,14 +156,22 @@ output_json(const struct study *study, const struct study_run *runs, size_t coun
   return status == 0 && fputs("\n", out) != EOF ? 0 : -EIO;
 }
 
+static void
+print_peer(const struct study *study, const struct study_run *run, uint32_t peer, FILE *out) {
+  fprintf(out, "%u,%g,%s,%s,%u,%u,%.3f,%.3f", run->which.peers, (double)run->which.size_bytes / 1e6,
+          arrivals_name[run->which.arrivals], mode_name[run->which.cdn], run->which.run, peer + 1,
+          run->result.arrival_s[peer], run->result.finish_s[peer]);
+  if (study->vary.key != NULL)
+    fprintf(out, ",%g", run->which.value);
+  fputc('\n', out);
+}
+
 void
 output_csv(const struct study *study, const struct study_run *runs, size_t count, FILE *out) {
-  (void)study;
-  fputs("peers,size_mb,arrivals,mode,run,peer,arrival_s,finish_s\n", out);
+  fprintf(out, "peers,size_mb,arrivals,mode,run,peer,arrival_s,finish_s%s%s\n", study->vary.key != NULL ? "," : "",
+          study->vary.key != NULL ? study->vary.key : "");
   for (size_t i = 0; i < count; i++)
     for (uint32_t peer = 0; peer < runs[i].which.peers; peer++)
       if (runs[i].result.finish_s[peer] > 0)
-        fprintf(out, "%u,%g,%s,%s,%u,%u,%.3f,%.3f\n", runs[i].which.peers, (double)runs[i].which.size_bytes / 1e6,
-                arrivals_name[runs[i].which.arrivals], mode_name[runs[i].which.cdn], runs[i].which.run, peer + 1,
-                runs[i].result.arrival_s[peer], runs[i].result.finish_s[peer]);
+        print_peer(study, &runs[i], peer, out);
 }

@@ -98,6 +98,20 @@ on_arriving(struct sim_timer *timer, uint64_t now) {
 }
 
 void
+sim_peer_leave(struct sim_peer *peer, uint64_t now) {
+  struct sim_session *session = peer->session;
+
+  peer->here = false;
+  peer->left_ns = now;
+  session->areas_changed = true;
+  copse_scheduler_leave(session->scheduler, peer->index);
+  sim_cancel(session->engine, &peer->fetching);
+  sim_cancel(session->engine, &peer->pumping);
+  sim_cancel(session->engine, &peer->syncing);
+  sim_connections_break(peer, now);
+}
+
+void
 sim_peer_init(struct sim_session *session, struct sim_peer *peer, uint32_t index) {
   const struct sim_place *place = &session->scenario.places[index];
 

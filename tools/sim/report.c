@@ -141,6 +141,21 @@ report_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
 
 /* ---- peer ---- */
 
+/* Every block is at somebody who is no seed. */
+static bool
+is_all_out(const struct sim_session *session) {
+  const struct sim_peer *peers = session->peers;
+
+  for (uint32_t block = 0; block < blocks_total(peers[0].blocks); block++) {
+    uint32_t i = 0;
+    while (i < session->scenario.place_count && (peers[i].seed || !blocks_has(peers[i].blocks, block)))
+      i++;
+    if (i == session->scenario.place_count)
+      return false;
+  }
+  return true;
+}
+
 static void
 reply_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
   struct sim_peer *peer = tcp->context;
@@ -148,8 +163,12 @@ reply_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
   char own[MEMBER_CHARS];
 
   peer->reply_left -= bytes;
-  if (peer->reply_left > 0)
+  if (peer->reply_left > 0 || !peer->here)
     return;
+  if (peer->seed && peer->session->scenario.seeds_leave && is_all_out(peer->session)) {
+    sim_peer_leave(peer, now);
+    return;
+  }
   give_orders(peer, now, &synced);
   tell_injected(peer->session, &synced);
   name_peers(peer, &synced);

@@ -2,6 +2,7 @@
 /* One case of a study: builds its network and runs its session. Nodes are routers, then PoPs, then peers. */
 #include "study.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define MILLISECOND 1e6
@@ -25,15 +26,33 @@ seeds_uplink(const struct study *study) {
   return (double)study->seeds_count * study->access.uplink_bps * study->scale;
 }
 
-double
-study_floor(const struct study *study, uint64_t size_bytes) {
-  return (double)size_bytes * 8 / seeds_uplink(study);
+bool
+study_is_slow(const struct study *study, const struct study_case *which, uint32_t peer) {
+  const struct study at = study_at(study, which);
+  bool slow = false;
+
+  for (size_t i = 0; i < at.slow.count; i++)
+    slow |= at.slow.peers[i] == peer + 1;
+  return slow;
+}
+
+static double
+downlink_of(const struct study *study, const struct study_case *which, uint32_t peer) {
+  return study_is_slow(study, which, peer) ? study->slow.downlink_bps : study->access.downlink_bps;
 }
 
 double
-study_bound(const struct study *study, uint64_t size_bytes, double arrival_s) {
-  const double own = arrival_s + (double)size_bytes * 8 / (study->access.downlink_bps * study->scale);
-  const double floor_s = study_floor(study, size_bytes);
+study_floor(const struct study *study, const struct study_case *which) {
+  const struct study at = study_at(study, which);
+
+  return (double)which->size_bytes * 8 / fmin(seeds_uplink(&at), at.access.downlink_bps * at.scale);
+}
+
+double
+study_bound(const struct study *study, const struct study_case *which, uint32_t peer, double arrival_s) {
+  const double downlink_bps = downlink_of(study, which, peer) * study->scale;
+  const double own = arrival_s + (double)which->size_bytes * 8 / downlink_bps;
+  const double floor_s = study_floor(study, which);
 
   return own > floor_s ? own : floor_s;
 }
@@ -97,9 +116,12 @@ add_peers(struct setting *setting) {
   for (uint32_t i = 0; i < setting->which->peers; i++) {
     const uint32_t router = i % (uint32_t)study->router_count;
     struct sim_link *up = add_link(setting, first + i, router, access->uplink_bps, access->delay_ms, true);
-    struct sim_link *down = add_link(setting, router, first + i, access->downlink_bps, access->delay_ms, true);
+    struct sim_link *down =
+      add_link(setting, router, first + i, downlink_of(study, setting->which, i), access->delay_ms, true);
     up->limit_bytes = (uint32_t)access->uplink_queue_bytes;
-    down->limit_bytes = (uint32_t)access->downlink_queue_bytes;
+    /* As many seconds of it on a slow one. */
+    down->limit_bytes =
+      (uint32_t)((double)access->downlink_queue_bytes * downlink_of(study, setting->which, i) / access->downlink_bps);
     up->loss = down->loss = access->loss;
     setting->places[i] = (struct sim_place){
       .node = first + i, .pop = study->pop_of[router], .uplink_bps = up->rate_bps, .downlink_bps = down->rate_bps};
@@ -114,7 +136,7 @@ set_arrivals(struct setting *setting) {
   const struct study_case *which = setting->which;
   const uint32_t peers = which->peers;
   uint32_t order[STUDY_PEERS_MAX], count = 0;
-  const double mean = study_floor(setting->study, which->size_bytes) / (double)(peers - setting->study->seeds_count);
+  const double mean = study_floor(setting->study, which) / (double)(peers - setting->study->seeds_count);
   struct sim_random random;
   double at = 0;
 
@@ -146,13 +168,13 @@ account(const struct setting *setting, const struct sim_session *session, struct
     result->arrival_s[i] = (double)peer->place->arrival_ns / SIM_SECOND;
     if (peer->seed) {
       result->seed_bytes += (double)(peer->tree_bytes + peer->upload_bytes);
+      result->seeds_left_s = fmax(result->seeds_left_s, (double)peer->left_ns / SIM_SECOND);
       continue;
     }
     result->finish_s[i] = (double)peer->finished_ns / SIM_SECOND;
     result->direct_bytes += peer->fetch == NULL ? 0 : (double)fetch_bytes(peer->fetch);
-    result->too_early +=
-      peer->finished_ns != 0 &&
-      result->finish_s[i] < study_bound(setting->study, setting->which->size_bytes, result->arrival_s[i]);
+    result->too_early += peer->finished_ns != 0 &&
+                         result->finish_s[i] < study_bound(setting->study, setting->which, i, result->arrival_s[i]);
   }
   for (uint32_t i = 0; i < setting->network.link_count; i++) {
     result->queue_drops += (double)setting->network.links[i]->drops;
@@ -166,7 +188,8 @@ account(const struct setting *setting, const struct sim_session *session, struct
 
 void
 study_run(const struct study *study, const struct study_case *which, struct study_result *result) {
-  struct setting setting = {.study = study, .which = which};
+  const struct study at = study_at(study, which);
+  struct setting setting = {.study = &at, .which = which};
   struct sim_engine engine = {0};
   struct sim_session session;
   const uint32_t nodes = (uint32_t)(study->router_count + study->cdn.pop_count) + which->peers;
@@ -187,16 +210,17 @@ study_run(const struct study *study, const struct study_case *which, struct stud
     .overlays = setting.overlays,
     .overlay_count = setting.overlay_count,
     .size = which->size_bytes,
-    .growth = study->cdn.growth,
+    .growth = at.cdn.growth,
     .burst_us = BURST_US,
     .sync_ns = (uint64_t)(study->sync_ms * MILLISECOND),
     .tick_ns = (uint64_t)(study->tick_ms * MILLISECOND),
     .seed = which->run,
     .cdn = which->cdn,
+    .seeds_leave = study->seeds_leave,
   };
   *result = (struct study_result){0};
   result->unfinished =
-    sim_session_run(&session, &scenario, (uint64_t)(PATIENCE * study_floor(study, which->size_bytes) * SIM_SECOND));
+    sim_session_run(&session, &scenario, (uint64_t)(PATIENCE * study_floor(study, which) * SIM_SECOND));
   account(&setting, &session, result);
   result->events = (double)engine.fired;
   sim_session_free(&session);

@@ -51,6 +51,7 @@ struct sim_scenario {
   uint64_t tick_ns;  /* of a peer's fetching */
   uint64_t seed;     /* of chance */
   bool cdn;          /* trees; or peers alone */
+  bool seeds_leave;  /* each once every block is at somebody else */
 };
 
 /* ---- connections: requests one way, answers the other ---- */
@@ -94,7 +95,7 @@ struct sim_peer {
   struct sim_connection *connections; /* as client */
   struct sim_connection *uploads[SIM_UPLOADS];
   uint32_t turn;
-  uint64_t finished_ns; /* 0: not yet */
+  uint64_t finished_ns, left_ns; /* 0: not yet */
   /* control */
   struct sim_tcp report, reply;
   uint64_t report_left, reply_left;
@@ -146,6 +147,8 @@ void sim_blocks_free(struct blocks *blocks);
 uint32_t sim_block_bytes(const struct blocks *blocks, uint32_t block);
 
 /* connection.c */
+/* The peer has gone: what others asked it for breaks off. */
+void sim_connections_break(struct sim_peer *peer, uint64_t now);
 void sim_connections_free(struct sim_peer *peer);
 /* serve.c */
 void sim_serve(struct sim_connection *connection);
@@ -156,6 +159,7 @@ void sim_pump(struct sim_peer *peer, uint64_t now);
 void sim_peer_init(struct sim_session *session, struct sim_peer *peer, uint32_t index);
 void sim_peer_free(struct sim_peer *peer);
 void sim_peer_stored(struct sim_peer *peer, uint64_t now);
+void sim_peer_leave(struct sim_peer *peer, uint64_t now);
 /* pop.c */
 void sim_pops_init(struct sim_session *session);
 void sim_pops_plan(struct sim_session *session, uint64_t now);

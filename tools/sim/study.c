@@ -254,6 +254,32 @@ read_size(struct copse_reader *reader, const config_setting_t *element, void *ta
 }
 
 static int
+read_slow_peer(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  struct study_slow *slow = target;
+
+  return append_number(reader, element, 1, STUDY_PEERS_MAX, &slow->peers, &slow->peers_count);
+}
+
+static int
+read_slow(struct copse_reader *reader, const config_setting_t *group, void *target) {
+  static const struct copse_key keys[] = {
+    {.name = "peers", .kind = COPSE_KEY_LIST, .required = true, .parse = read_slow_peer},
+    {.name = "downlink_bps",
+     .kind = COPSE_KEY_FLOAT,
+     .offset = offsetof(struct study_slow, downlink_bps),
+     .required = true,
+     .minimum = 1000,
+     .maximum = RATE_MAX},
+    {0},
+  };
+  struct study_slow *slow = &((struct study *)target)->slow;
+  const int status = copse_group_read(reader, group, keys, slow);
+
+  slow->count = slow->peers_count;
+  return status;
+}
+
+static int
 choose(struct copse_reader *reader, const config_setting_t *element, const char *const names[2], bool chosen[2]) {
   const char *name = config_setting_get_string(element);
 
@@ -316,6 +342,9 @@ static const struct copse_key root_keys[] = {
   {.name = "sizes_bytes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_size},
   {.name = "arrivals", .kind = COPSE_KEY_LIST, .required = true, .parse = read_arrivals},
   {.name = "modes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_mode},
+  {.name = "seeds_leave", .kind = COPSE_KEY_BOOL, .offset = offsetof(struct study, seeds_leave)},
+  {.name = "slow", .kind = COPSE_KEY_GROUP, .parse = read_slow},
+  {.name = "vary", .kind = COPSE_KEY_GROUP, .parse = study_vary_read},
   {0},
 };
 
@@ -332,7 +361,7 @@ check(const struct study *study, const char *file, struct copse_error *error) {
                           study->peers[i], study->seeds[s]);
   if (study->peers_count == 0 || study->seeds_count == 0 || study->sizes_count == 0)
     return copse_fail(error, -EINVAL, "%s: 'peers', 'seeds' and 'sizes_bytes' must not be empty", file);
-  return 0;
+  return study_vary_check(study, file, error);
 }
 
 int
@@ -365,4 +394,7 @@ study_free(struct study *study) {
   free(study->peers);
   free(study->seeds);
   free(study->sizes_bytes);
+  free(study->slow.peers);
+  free(study->vary.key);
+  free(study->vary.values);
 }

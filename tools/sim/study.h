@@ -6,6 +6,7 @@
 #include "simulated.h"
 
 #include <copse/error.h>
+#include <copse/schema.h>
 
 struct study_router {
   char *name, *city;
@@ -37,6 +38,20 @@ struct study_cdn {
   size_t pop_count;
 };
 
+/* Of some peers, the first so many of the list, instead of everybody's. */
+struct study_slow {
+  uint64_t *peers; /* from 1 */
+  size_t peers_count, count;
+  double downlink_bps;
+};
+
+/* One quantity that takes several values, one after the other. */
+struct study_vary {
+  char *key; /* null: nothing varies */
+  double *values;
+  size_t count;
+};
+
 enum study_arrivals { STUDY_FLASH, STUDY_POISSON };
 
 struct study {
@@ -49,6 +64,9 @@ struct study {
   struct study_backbone backbone;
   struct study_access access;
   struct study_cdn cdn;
+  struct study_slow slow;
+  struct study_vary vary;
+  bool seeds_leave;        /* each once every block is at somebody else */
   double scale;            /* rates are multiplied and delays divided by it */
   double sync_ms, tick_ms; /* of peers: to their control plane; of fetching */
   uint64_t *peers, *seeds, *sizes_bytes;
@@ -69,23 +87,35 @@ struct study_case {
   uint64_t size_bytes;
   enum study_arrivals arrivals;
   bool cdn;
-  uint32_t run; /* from 0; also the seed of chance, the same for both modes */
+  double value; /* of what varies */
+  uint32_t run; /* from 0; also the seed of chance, the same for both modes and all values */
 };
+
+/* The study with the case's value in its place. Shares all memory with `study`: not to be freed. */
+struct study study_at(const struct study *study, const struct study_case *which);
+/* Reads the group `vary` into a study. */
+int study_vary_read(struct copse_reader *reader, const config_setting_t *group, void *target);
+/* Whether every value can take its place; -EINVAL with a sentence. */
+int study_vary_check(const struct study *study, const char *file, struct copse_error *error);
 
 #define STUDY_PEERS_MAX 256
 
 struct study_result {
   uint32_t unfinished, too_early;                               /* peers; those that finished before physics allows */
   double arrival_s[STUDY_PEERS_MAX], finish_s[STUDY_PEERS_MAX]; /* finish 0: a seed */
+  double seeds_left_s;                                          /* the last of them; 0: none */
   double seed_bytes;                                            /* that the seeds sent, of content */
   double cdn_bytes, backbone_bytes, direct_bytes;               /* on links, on links, of content from other peers */
   double queue_drops, tree_drops, events;
 };
 
-/* Seconds before which nobody can have the file: F over the sum of the seeds' uplinks. */
-double study_floor(const struct study *study, uint64_t size_bytes);
+/* Whether a peer (from 0) is one of the slow ones. */
+bool study_is_slow(const struct study *study, const struct study_case *which, uint32_t peer);
+/* Seconds before which nobody can have the file: F over the seeds' uplinks together, or over a downlink if that is
+ * less. */
+double study_floor(const struct study *study, const struct study_case *which);
 /* The same for a peer that arrives then: no sooner than its downlink carries the file. */
-double study_bound(const struct study *study, uint64_t size_bytes, double arrival_s);
+double study_bound(const struct study *study, const struct study_case *which, uint32_t peer, double arrival_s);
 void study_run(const struct study *study, const struct study_case *which, struct study_result *result);
 
 #endif
