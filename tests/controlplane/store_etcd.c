@@ -234,6 +234,39 @@ Test(store_etcd, a_full_store_is_told_and_recovers) {
   free(value);
 }
 
+/* Of more compares or changes than etcd takes in a transaction nothing is made, and the sentence says what to do. */
+Test(store_etcd, a_transaction_that_is_too_large_is_told) {
+  enum { MAX = 8 };
+  struct copse_compare compares[MAX + 1];
+  struct copse_change changes[MAX + 1];
+  struct copse_store *store;
+  char keys[MAX + 1][8];
+
+  etcd_cluster_start(etcd, 1, NULL);
+  store = etcd_cluster_open(etcd);
+  etcd_server_kill(etcd, 0);
+  etcd->operations_max = MAX;
+  etcd_server_start(etcd, 0);
+  put_at_last(store, "/before", "1");
+  for (int i = 0; i <= MAX; i++) {
+    snprintf(keys[i], sizeof(keys[i]), "/k%d", i);
+    compares[i] = (struct copse_compare){.key = keys[i], .revision = 0};
+    changes[i] = (struct copse_change){COPSE_CHANGE_PUT, keys[i], "1", 0};
+  }
+  for (int more = 0; more < 2; more++) {
+    struct copse_error error = {""};
+    int result =
+      copse_store_commit(store, compares, more == 0 ? MAX + 1 : 1, changes, more == 1 ? MAX + 1 : 1, NULL, &error);
+
+    cr_expect_eq(result, -E2BIG, "%d", result);
+    cr_expect(strstr(error.text, "too many operations") != NULL && strstr(error.text, "--max-txn-ops=16384") != NULL,
+              "%s", error.text);
+  }
+  cr_expect_eq(copse_store_commit(store, compares, MAX, changes, MAX, NULL, NULL), 0, "none had been made");
+  expect(store, keys[0], "1");
+  copse_store_close(store);
+}
+
 Test(store_etcd, another_store_in_its_place_is_told) {
   struct copse_store *store;
   struct seen seen = {0};
