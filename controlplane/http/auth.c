@@ -77,25 +77,71 @@ copse_auth_open(struct copse_auth *auth, const char *path, struct copse_error *e
   return result;
 }
 
-/* What the store says about a token's owner. */
+static void
+forget(void *context, const char *key, const char *value, uint64_t revision) {
+  struct copse_auth *auth = context;
+
+  (void)value, (void)revision;
+  if (key == NULL)
+    json_object_clear(auth->known);
+  else
+    json_object_del(auth->known, key);
+}
+
+int
+copse_auth_watch(struct copse_auth *auth, struct copse_store *store, uint64_t after, struct copse_error *error) {
+  int result;
+
+  auth->known = json_object();
+  result = auth->known == NULL ? -ENOMEM : copse_store_watch(store, "/tokens/", after, forget, auth);
+  return result == 0 ? 0 : copse_fail(error, result, "tokens cannot be watched: %s", strerror(-result));
+}
+
+void
+copse_auth_close(struct copse_auth *auth) {
+  json_decref(auth->known);
+  auth->known = NULL;
+}
+
+/* The record of a token, owned by the caller; null with an errno in `*result`, -EACCES when there is none. */
+static json_t *
+find_record(const struct copse_auth *auth, struct copse_store *store, const char *key, int *result) {
+  json_t *record = json_incref(json_object_get(auth->known, key));
+  struct copse_value value;
+
+  *result = 0;
+  if (record != NULL)
+    return record;
+  *result = copse_store_get(store, key, &value);
+  if (*result == -ENOENT)
+    *result = -EACCES;
+  if (*result != 0)
+    return NULL;
+  record = json_loads(value.value, 0, NULL);
+  copse_value_free(&value);
+  if (record == NULL)
+    *result = -EACCES;
+  else if (auth->known != NULL)
+    json_object_set(auth->known, key, record);
+  return record;
+}
+
+/* What a token's record says about its owner. */
 static int
-read_record(const char *text, struct copse_caller *caller) {
-  json_t *record = json_loads(text, 0, NULL);
+read_record(const json_t *record, struct copse_caller *caller) {
   const char *role = json_string_value(json_object_get(record, "role"));
   const char *account = json_string_value(json_object_get(record, "account"));
-  int result = -EACCES;
 
   if (role != NULL && strcmp(role, "operator") == 0) {
     caller->role = COPSE_ROLE_OPERATOR;
-    result = 0;
-  } else if (role != NULL && strcmp(role, "account") == 0 && account != NULL && account[0] != '\0' &&
-             strlen(account) < sizeof(caller->account)) {
-    caller->role = COPSE_ROLE_ACCOUNT;
-    memcpy(caller->account, account, strlen(account) + 1);
-    result = 0;
+    return 0;
   }
-  json_decref(record);
-  return result;
+  if (role == NULL || strcmp(role, "account") != 0 || account == NULL || account[0] == '\0' ||
+      strlen(account) >= sizeof(caller->account))
+    return -EACCES;
+  caller->role = COPSE_ROLE_ACCOUNT;
+  memcpy(caller->account, account, strlen(account) + 1);
+  return 0;
 }
 
 int
@@ -104,7 +150,7 @@ copse_auth_caller(const struct copse_auth *auth, struct copse_store *store, cons
   static const char scheme[] = "Bearer ";
   char key[COPSE_TOKEN_KEY_BYTES];
   uint8_t hash[crypto_hash_sha256_BYTES];
-  struct copse_value value;
+  json_t *record;
   int result;
 
   memset(caller, 0, sizeof(*caller));
@@ -117,10 +163,9 @@ copse_auth_caller(const struct copse_auth *auth, struct copse_store *store, cons
     return 0;
   }
   copse_auth_key(authorization, key);
-  result = copse_store_get(store, key, &value);
-  if (result != 0)
-    return result == -ENOENT ? -EACCES : result;
-  result = read_record(value.value, caller);
-  copse_value_free(&value);
+  record = find_record(auth, store, key, &result);
+  if (record != NULL)
+    result = read_record(record, caller);
+  json_decref(record);
   return result;
 }

@@ -272,6 +272,9 @@ open_parts(struct copse_http *http, const struct copse_http_config *config, stru
   if (result == 0)
     result = copse_events_open(copse_control_store(http->api.control), store_changed, http, &http->api.events, error);
   if (result == 0)
+    result = copse_auth_watch(&http->api.auth, copse_control_store(http->api.control),
+                              copse_events_revision(http->api.events), error);
+  if (result == 0)
     result = start_daemon(http, config, tls, error);
   return result == 0 ? join_loop(http, error) : result;
 }
@@ -334,6 +337,7 @@ copse_http_stop(struct copse_http *http) {
   free_event(http->timer);
   free_event(http->sweep);
   copse_events_close(http->api.events);
+  copse_auth_close(&http->api.auth);
   copse_rate_free(http->rate);
   free(http);
 }

@@ -209,7 +209,7 @@ Test(secret, token_records, .init = make_directory, .fini = remove_directory) {
   struct copse_store *store;
   struct copse_caller caller;
   struct copse_error error;
-  struct copse_auth auth;
+  struct copse_auth auth = {.known = NULL};
   char key[COPSE_TOKEN_KEY_BYTES];
 
   cr_assert(eq(int, copse_auth_open(&auth, in_directory("token"), &error), 0), "%s", error.text);
@@ -226,6 +226,36 @@ Test(secret, token_records, .init = make_directory, .fini = remove_directory) {
   cr_expect(eq(int, copse_auth_caller(&auth, store, "Bearer", &caller), -EACCES));
   cr_expect(eq(int, copse_auth_caller(&auth, store, NULL, &caller), -EACCES));
   copse_store_close(store);
+}
+
+/* A token that was used is not read again, and not taken any more once the store has said that it is gone. */
+Test(secret, tokens_are_read_once, .init = make_directory, .fini = remove_directory) {
+  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .value = "{\"role\":\"account\",\"account\":\"alice\"}"};
+  struct copse_store *store, *other;
+  struct copse_caller caller;
+  struct copse_error error;
+  struct copse_auth auth = {.known = NULL};
+  char key[COPSE_TOKEN_KEY_BYTES];
+  uint64_t revision;
+
+  copse_auth_key("secret", key);
+  change.key = key;
+  cr_assert(eq(int, copse_auth_open(&auth, in_directory("token"), &error), 0), "%s", error.text);
+  cr_assert(eq(int, copse_store_open(in_directory("store.db"), &store, &error), 0), "%s", error.text);
+  cr_assert(eq(int, copse_store_open(in_directory("store.db"), &other, &error), 0), "%s", error.text);
+  cr_assert(eq(int, copse_store_commit(other, NULL, 0, &change, 1, &revision, NULL), 0));
+  cr_assert(eq(int, copse_auth_watch(&auth, store, revision, &error), 0), "%s", error.text);
+  cr_expect(eq(int, copse_auth_caller(&auth, store, "Bearer wrong", &caller), -EACCES));
+  cr_expect(eq(int, copse_auth_caller(&auth, store, "Bearer secret", &caller), 0));
+  change.kind = COPSE_CHANGE_DELETE;
+  cr_assert(eq(int, copse_store_commit(other, NULL, 0, &change, 1, NULL, NULL), 0));
+  cr_expect(eq(int, copse_auth_caller(&auth, store, "Bearer secret", &caller), 0), "the store was not asked");
+  cr_expect(eq(str, caller.account, "alice"));
+  cr_assert(copse_store_poll(store, 1) >= 0);
+  cr_expect(eq(int, copse_auth_caller(&auth, store, "Bearer secret", &caller), -EACCES));
+  copse_store_close(store);
+  copse_store_close(other);
+  copse_auth_close(&auth);
 }
 
 static bool
