@@ -214,7 +214,7 @@ on_dump(void *context, int status, const void *body, size_t bytes) {
             nodes->shadow.members.count, nodes->shadow.links.count);
   nodes->broken = false;
   nodes->state = COPSE_NODES_READY;
-  control->sampler.at_s = 0;
+  control->sampler.known = false;
   copse_control_soon(control);
 }
 

@@ -49,8 +49,9 @@ struct copse_link_stats {
   char to[COPSE_NAME_BYTES];
   uint64_t packets, bytes, drops; /* sent and dropped in all */
   uint64_t bps, drops_pps;        /* over the last second */
-  uint64_t sent_pps;
-  uint64_t received_pps; /* from there */
+  uint64_t sent_pps;              /* smoothed over the last `seconds` */
+  uint64_t received_pps;          /* from there */
+  uint64_t seconds;
 };
 
 /* Counted by a PoP's dataplane since it began; rates are over the second that ended at `at_s`. */

@@ -27,15 +27,17 @@ link_read(const json_t *json, struct copse_link_stats *out) {
          copse_json_number(json, "bytes", &out->bytes) && copse_json_number(json, "drops", &out->drops) &&
          copse_json_number(json, "bps", &out->bps) && copse_json_number(json, "drops_pps", &out->drops_pps) &&
          copse_json_number(json, "sent_pps", &out->sent_pps) &&
-         copse_json_number(json, "received_pps", &out->received_pps);
+         copse_json_number(json, "received_pps", &out->received_pps) &&
+         copse_json_number(json, "seconds", &out->seconds);
 }
 
 static json_t *
 link_write(const struct copse_link_stats *link) {
-  return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "to", link->to, "packets", (json_int_t)link->packets,
-                   "bytes", (json_int_t)link->bytes, "drops", (json_int_t)link->drops, "bps", (json_int_t)link->bps,
-                   "drops_pps", (json_int_t)link->drops_pps, "sent_pps", (json_int_t)link->sent_pps, "received_pps",
-                   (json_int_t)link->received_pps);
+  return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "to", link->to, "packets",
+                   (json_int_t)link->packets, "bytes", (json_int_t)link->bytes, "drops", (json_int_t)link->drops, "bps",
+                   (json_int_t)link->bps, "drops_pps", (json_int_t)link->drops_pps, "sent_pps",
+                   (json_int_t)link->sent_pps, "received_pps", (json_int_t)link->received_pps, "seconds",
+                   (json_int_t)link->seconds);
 }
 
 static bool

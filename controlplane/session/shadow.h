@@ -48,7 +48,8 @@ struct copse_shadow_link {
   struct copse_api_link set;
   bool wanted;
   struct copse_link_counters sampled; /* stats.c */
-  double sent_pps, received_pps;      /* smoothed */
+  unsigned seconds;                   /* that were sampled */
+  double sent_pps, received_pps;      /* smoothed over them */
 };
 
 struct copse_shadow_target {

@@ -49,7 +49,8 @@ struct copse_nodes {
 
 /* Our dataplane's counters as they were told last, see stats.c. */
 struct copse_sampler {
-  uint64_t at_s; /* 0: what the counters were is not known */
+  uint64_t at_s; /* 0: never */
+  bool known;    /* what they were at the beginning of that second */
   struct copse_worker_counters workers;
   bool idle; /* nothing has moved since */
 };

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our dataplane's counters for everybody to see, and for everybody to compare with their own: sampled at the beginning
  * of every second of the calendar, so that what one end of a link has sent and the other has received is of the same
- * second. A dataplane in which nothing moves is told once and then left alone. */
+ * second. There are no rates before a whole second is known. A dataplane in which nothing moves is told once and then
+ * left alone. */
 #include "stats.h"
 #include <math.h>
 #include <stdlib.h>
 
-#define LOSS_PPS_MIN 50 /* of fewer packets nothing can be said */
-#define SMOOTHING 0.3   /* weight of the last second: what lies in between two clocks averages out */
+#define LOSS_PPS_MIN 50     /* of fewer packets nothing can be said */
+#define LOSS_SECONDS_MIN 10 /* both ends must remember the same */
+#define SMOOTHING 0.3       /* least weight of the last second: what lies in between two clocks averages out */
 
 static uint64_t
 grown(uint64_t before, uint64_t now) {
@@ -53,12 +55,15 @@ static void
 sample_link(const struct copse_counters *mapped, struct copse_shadow_link *link, uint64_t received, double passed_s,
             struct copse_link_stats *out) {
   struct copse_link_counters now;
-  double sent;
 
   copse_counters_link(mapped, link->set.slot, &now);
-  sent = (double)grown(link->sampled.packets, now.packets) / passed_s;
-  link->sent_pps += SMOOTHING * (sent - link->sent_pps);
-  link->received_pps += SMOOTHING * ((double)received / passed_s - link->received_pps);
+  if (isfinite(passed_s)) {
+    double sent = (double)grown(link->sampled.packets, now.packets) / passed_s;
+    double weight = fmax(SMOOTHING, 1.0 / ++link->seconds);
+
+    link->sent_pps += weight * (sent - link->sent_pps);
+    link->received_pps += weight * ((double)received / passed_s - link->received_pps);
+  }
   *out =
     (struct copse_link_stats){.packets = now.packets,
                               .bytes = now.bytes,
@@ -66,7 +71,8 @@ sample_link(const struct copse_counters *mapped, struct copse_shadow_link *link,
                               .bps = (uint64_t)((double)grown(link->sampled.bytes, now.bytes) * 8 / passed_s),
                               .drops_pps = (uint64_t)((double)grown(link->sampled.drops, now.drops) / passed_s + 0.5),
                               .sent_pps = (uint64_t)link->sent_pps,
-                              .received_pps = (uint64_t)link->received_pps};
+                              .received_pps = (uint64_t)link->received_pps,
+                              .seconds = link->seconds};
   copse_copy(out->to, sizeof(out->to), link->name);
   link->sampled = now;
 }
@@ -94,8 +100,7 @@ sample(struct copse_control *control, const struct copse_counters *mapped, uint6
        struct copse_stats_record *record) {
   struct copse_sampler *sampler = &control->sampler;
   struct copse_worker_counters *before = &sampler->workers, now;
-  /* The first time, and when the calendar went back, nothing can be said about rates. */
-  double passed_s = wall_s > sampler->at_s && sampler->at_s != 0 ? (double)(wall_s - sampler->at_s) : INFINITY;
+  double passed_s = sampler->known && wall_s > sampler->at_s ? (double)(wall_s - sampler->at_s) : INFINITY;
 
   copse_counters_workers(mapped, &now);
   *record = (struct copse_stats_record){
@@ -129,17 +134,20 @@ tell(struct copse_control *control, const struct copse_stats_record *record) {
 void
 copse_stats_walk(struct copse_control *control, uint64_t wall_ms) {
   const struct copse_counters *mapped = copse_dataplane_counters(control->dataplane);
+  struct copse_sampler *sampler = &control->sampler;
   struct copse_stats_record record;
   uint64_t wall_s = wall_ms / 1000;
-  bool was_idle = control->sampler.idle && copse_set_find(&control->model.stats, control->config->pop) != NULL;
+  bool was_idle = sampler->idle && copse_set_find(&control->model.stats, control->config->pop) != NULL;
 
-  if (wall_s == control->sampler.at_s || mapped == NULL || control->nodes.state < COPSE_NODES_READY ||
+  if (wall_s == sampler->at_s || mapped == NULL || control->nodes.state < COPSE_NODES_READY ||
       control->store_status != 0)
     return;
-  if (sample(control, mapped, wall_s, &record) && !(was_idle && control->sampler.idle))
+  if (sample(control, mapped, wall_s, &record) && !(was_idle && sampler->idle))
     tell(control, &record);
-  control->sampler.at_s = wall_s;
+  /* At first, and when the calendar went back, nobody knows how much of the second had passed. */
+  sampler->known = sampler->at_s != 0 && wall_s > sampler->at_s;
   copse_stats_record_free(&record);
+  sampler->at_s = wall_s;
 }
 
 const struct copse_stats_record *
@@ -161,7 +169,9 @@ link_of(const struct copse_stats_record *record, const char *to) {
 static void
 find_loss(const struct copse_stats_record *sender, const struct copse_link_stats *there,
           const struct copse_stats_record *receiver, const struct copse_link_stats *back, struct copse_link_now *out) {
-  out->loss_known = there != NULL && back != NULL && sender->at_s == receiver->at_s && there->sent_pps >= LOSS_PPS_MIN;
+  out->loss_known = there != NULL && back != NULL && sender->at_s == receiver->at_s &&
+                    there->sent_pps >= LOSS_PPS_MIN && there->seconds >= LOSS_SECONDS_MIN &&
+                    back->seconds >= LOSS_SECONDS_MIN;
   if (out->loss_known)
     out->loss = back->received_pps >= there->sent_pps ? 0 : 1 - (double)back->received_pps / (double)there->sent_pps;
 }

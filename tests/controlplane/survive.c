@@ -2,6 +2,8 @@
 /* What a control plane survives: stores that are away, full, read-only, whose events come twice, late and out of order,
  * and clocks that jump. */
 #include "faults.h"
+#include "session/state.h"
+#include "session/stats.h"
 #include "three.h"
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -211,4 +213,50 @@ Test(survive, a_machine_that_slept) {
   leecher = cluster_join(&cluster, 2, S, "alice", 3, false, NULL);
   cluster_run(&cluster, 500);
   check_books();
+}
+
+/* So many packets go over the first edge of N1's tree and all arrive; then the next second of the calendar begins. */
+static const struct copse_planned_tree *
+a_second_passes(unsigned packets) {
+  const struct copse_planned_tree *tree = copse_session_rooted(cluster_session(&cluster, S), "N1");
+  const struct copse_tree_edge *edge = &tree->edges[0];
+  struct fake_dataplane *from = cluster.pops[three_pop(edge->from)].dataplane,
+                        *to = cluster.pops[three_pop(edge->to)].dataplane;
+
+  fake_link_counters(from, fake_link_find(from, edge->to)->slot)->packets += packets;
+  fake_tree_counters(to, three_tree(three_pop(edge->to), tree->id)->set.slot)->packets += packets;
+  fake_worker_counters(from)->tx_packets += packets;
+  fake_worker_counters(to)->rx_packets += packets;
+  faults_calendar_ms += 1100 - (int64_t)(copse_control_wall() % 1000); /* early in it: all see the same one */
+  cluster_run(&cluster, 60);
+  return copse_session_rooted(cluster_session(&cluster, S), "N1");
+}
+
+static struct copse_link_now
+link_now(const struct copse_planned_tree *tree) {
+  struct copse_link_now now;
+
+  copse_stats_link(&cluster.model, tree->edges[0].from, tree->edges[0].to, copse_control_wall() / 1000, &now);
+  return now;
+}
+
+/* What it has seen and what its neighbour remembers must be of the same time to be compared. */
+Test(survive, a_control_plane_that_starts_again_sees_no_loss_where_there_is_none) {
+  struct copse_link_now now = {.loss_known = false};
+  unsigned known = 0;
+
+  three_start("", 10 * GB);
+  for (int i = 0; i < 15; i++)
+    now = link_now(a_second_passes(10000));
+  cr_assert(now.loss_known);
+  for (int i = 0; i < 3; i++)
+    a_second_passes(1000);
+  cluster_pop_stop(&cluster, 0);
+  cluster_pop_start(&cluster, 0);
+  for (int i = 0; i < 40; i++) {
+    now = link_now(a_second_passes(10000));
+    known += now.loss_known;
+    cr_expect(!now.loss_known || now.loss < 0.02, "second %d: %g", i, now.loss);
+  }
+  cr_expect_geq(known, 10);
 }

@@ -77,7 +77,7 @@ put_stats(const char *pop, const char *to, unsigned at_s, unsigned bps, unsigned
   put(key,
       "{\"at_s\":%u,\"rx_packets\":1,\"rx_bytes\":1,\"tx_packets\":1,\"tx_bytes\":1,\"rx_bps\":1,\"tx_bps\":1,"
       "\"drops_pps\":0,\"packet_drops\":{},\"copy_drops\":{},\"links\":[{\"to\":\"%s\",\"packets\":1,\"bytes\":1,"
-      "\"drops\":1,\"bps\":%u,\"drops_pps\":%u,\"sent_pps\":%u,\"received_pps\":%u}]}",
+      "\"drops\":1,\"bps\":%u,\"drops_pps\":%u,\"sent_pps\":%u,\"received_pps\":%u,\"seconds\":99}]}",
       at_s, to, bps, drops_pps, sent_pps, received_pps);
 }
 
