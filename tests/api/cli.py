@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """copse as it is shipped, against a real control plane: what it prints, what it refuses, how it ends."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -136,7 +138,8 @@ def check_json(cli):
         jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": components}).validate(cli.json(command))
     status = cli.json("status")
     assert status["healthy"] and status["pops"] == {"all": 3, "alive": 3} and status["pop"] == "N1", status
-    assert set(cli.json("top")) == {"pops", "links", "trees", "peers"}
+    assert set(cli.json("top")) == {"pops", "sessions", "trees", "links", "peers", "drops"}
+    assert cli.json("top")["drops"][0]["packet_drops"]["bad_tag"] > 0
     account = cli.json("credit", "alice")
     assert sum(grant["bytes"] for grant in account["grants"]) == account["leased_bytes"] > 0
 
@@ -232,17 +235,19 @@ def check_colour(cli):
 
 
 def on_terminal(cli, words, env, keys=(), size=(24, 80)):
-    """What it draws, and how it ends. `keys`: (text to wait for, what to do then: bytes to type, or a new size)."""
+    """What it draws, and how it ends. `keys`: (text to wait for, what to do then: bytes to type, a new size, or a call)."""
     pid, terminal = pty.fork()
     if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
         os.execve(COPSE, [COPSE, *words], {**cli.env, "TERM": "xterm", **env})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
     text, at, keys, end = "", 0, list(keys), time.monotonic() + 15
     while time.monotonic() < end:
         if keys and keys[0][0] in text[at:]:
             at, (_, act) = len(text), keys.pop(0)
             if isinstance(act, bytes):
                 os.write(terminal, act)
+            elif callable(act):
+                act()
             else:
                 fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", *act, 0, 0))
         if select.select([terminal], [], [], 0.05)[0]:
@@ -259,14 +264,61 @@ def on_terminal(cli, words, env, keys=(), size=(24, 80)):
 
 
 def check_top(cli, tree):
-    """Fits its screen, follows its size, ends with q, and leaves the terminal as it was."""
-    text, status = on_terminal(cli, ["top", "-d", "0.3"], {}, [(tree["id"], (50, 150)), ("direct", b"q")], (30, 60))
+    """Fits its screen without cutting columns, says what holds whom and what is dropped, follows its size, ends with q,
+    and leaves the terminal as it was."""
+    text, status = on_terminal(cli, ["top", "-d", "0.3"], {}, [(tree["id"], (50, 150)), ("direct", b""), ("bad_tag", b"q")], (30, 60))
     assert status == 0 and text.startswith("\x1b[?1049h") and text.rstrip().endswith("\x1b[?1049l"), (status, text[-300:])
-    first = text.split("\x1b[H")[1]
-    for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", first).split("\r\n"):
-        assert len(line) <= 80, line
-    assert len(first.split("\r\n")) <= 30
-    assert "direct" in text, "the wider screen shows more"
+    pictures = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", picture) for picture in text.split("\x1b[H")[1:]]
+    first = pictures[0].replace("\r", "").split("\n")
+    assert len(first) <= 30 and max(map(len, first)) <= 60, first
+    assert next(line for line in first if line.startswith("tree ")).endswith("carried"), first
+    assert re.search(r" N1 +(uplink|sender|tree_rate) ", pictures[0]), "what holds the tree"
+    assert any(re.search(r"bad_tag [\d,]+/s", picture) for picture in pictures), "drops by name"
+    assert "direct" in pictures[-1], "the wider screen shows more"
+
+
+class Door:
+    """A port that leads to the server while it is open."""
+
+    def __init__(self, server):
+        self.inner, self.port, self.sockets = server.port(), 0, []
+        self.open()
+
+    def open(self):
+        self.sockets = [socket.create_server(("127.0.0.1", self.port))]
+        self.port = self.sockets[0].getsockname()[1]
+        threading.Thread(target=self.accept, args=(self.sockets[0],), daemon=True).start()
+
+    def accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                pair = listener.accept()[0], socket.create_connection(("127.0.0.1", self.inner))
+                self.sockets.extend(pair)
+                for one, other in (pair, pair[::-1]):
+                    threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+
+    def shut(self):
+        for each in self.sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def check_top_away(cli, server, tree):
+    """While the control plane does not answer the last picture stays, and says so; when it is back it goes on."""
+    door = Door(server)
+    env = {"COPSE_ENDPOINT": f"https://127.0.0.1:{door.port}"}
+    text, status = on_terminal(cli, ["top", "-d", "0.3"], env, [(tree["id"], door.shut), ("does not answer", door.open),
+                                                                ("sessions 1", b"q")], (30, 100))
+    door.shut()
+    away = next(picture for picture in text.split("\x1b[H") if "does not answer" in picture)
+    assert status == 0 and tree["id"] in away and "PoPs 3/3" not in away, (status, text[-3000:])
 
 
 def check_events(cli, server):
@@ -317,6 +369,7 @@ def main():
             check_json(cli)
             check_colour(cli)
             check_top(cli, tree)
+            check_top_away(cli, server, tree)
         check_changes(cli, server)
         check_errors(cli, server, alice)
         check_settings(cli, server)

@@ -15,9 +15,9 @@ enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 const struct command commands[] = {
   {"status", "", "is all well, in a few lines", "Exit status 1 when the PoP is not healthy.\n", 0, 0, false,
    run_status},
-  {"top", "", "a live picture of PoPs, links, trees and peers",
-   "Links in use come with the fullest first, peers with the busiest first; q ends.\n", 0, OPTION_ONCE | OPTION_DELAY,
-   false, run_top},
+  {"top", "", "a live picture of PoPs, sessions, trees, links and peers",
+   "Links in use come with the fullest first, peers with the busiest first; `held by` is the verdict of why; q ends.\n",
+   0, OPTION_ONCE | OPTION_DELAY, false, run_top},
   {"pops", "[remove POP]", "PoPs: peers, traffic, drops; removes one that never returns",
    "remove  settles what trees of a PoP that is away for good had leased, and forgets its peers; end its dataplane "
    "first\n",

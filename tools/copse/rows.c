@@ -185,30 +185,47 @@ add_edges(struct table *table, const json_t *item, const struct look *look) {
   free(text);
 }
 
+static bool
+is_explained(const json_t *list) {
+  return json_object_get(json_array_get(list, 0), "verdict") != NULL;
+}
+
+/* A tree as it is planned, or what holds it. */
+static void
+add_tree_status(struct table *table, const json_t *item, bool explained) {
+  const char *status = text_of(item, "status"), *verdict = text_of(item, "verdict");
+  bool ok = strcmp(status, "ok") == 0, whole = ok && is_true(item, "installed");
+
+  if (explained && whole)
+    table_add(table, strcmp(verdict, "idle") == 0 ? STYLE_FAINT : STYLE_GOOD, "%s", verdict);
+  else
+    table_add(table, whole ? STYLE_GOOD : STYLE_WARNING, "%s", ok && !whole ? "installing" : status);
+}
+
 void
 trees_table(const json_t *list, const struct look *look, struct table *table) {
-  static const char *const titles[] = {"tree", "session", "root", "status", ">carried", ">rate",
-                                       "use",  ">B",      ">C·M", ">bound", ">charged", "edges"};
+#define TREE_TITLES(status)                                                                                            \
+  { "tree", "session", "root", status, ">carried", ">rate", ">bound", "use", ">B", ">C·M", ">charged", "edges" }
+  static const char *const titles[][12] = {TREE_TITLES("status"), TREE_TITLES("held by")};
+  const bool explained = is_explained(list);
   const json_t *item;
   size_t i;
 
-  table_begin(table, titles, COUNT_OF(titles));
+  table_begin(table, titles[explained], COUNT_OF(titles[0]));
   json_array_foreach((json_t *)list, i, item) {
-    const char *status = text_of(item, "status");
-    bool ok = strcmp(status, "ok") == 0, installed = is_true(item, "installed");
     char bars[BAR_BYTES];
 
     bar(look, share_of(number_of(item, "bps"), number_of(item, "rate_bps")), BAR, bars);
     table_add(table, STYLE_PLAIN, "%s", text_of(item, "id")[0] != '\0' ? text_of(item, "id") : "-");
     add_session(table, item);
     add_text(table, item, "root");
-    table_add(table, ok && installed ? STYLE_GOOD : STYLE_WARNING, "%s", ok && !installed ? "installing" : status);
+    add_tree_status(table, item, explained);
     add_rate(table, item, "bps");
     add_rate(table, item, "rate_bps");
-    table_add(table, STYLE_PLAIN, "%s", ok ? bars : "");
+    add_rate(table, item, "bound_bps");
+    table_add(table, STYLE_PLAIN, "%s", strcmp(text_of(item, "status"), "ok") == 0 ? bars : "");
     add_rate(table, item, "min_bps");
     add_rate(table, item, "max_bps");
-    add_rate(table, item, "bound_bps");
     add_bytes(table, item, "charged_bytes");
     add_edges(table, item, look);
   }
@@ -233,24 +250,34 @@ add_progress(struct table *table, const json_t *item, const struct look *look) {
 
 void
 peers_table(const json_t *list, const struct look *look, struct table *table) {
-  static const char *const titles[] = {"peer",      "session", "PoP",   "account", "progress",  ">",
-                                       ">receives", ">sends",  ">down", ">up",     ">from CDN", ">direct"};
+#define PEER_TITLES(...)                                                                                               \
+  {                                                                                                                    \
+    "peer", "session", "PoP", "progress", ">", __VA_ARGS__ ">receives", ">sends", ">down", ">up", ">from CDN",         \
+      ">direct", "account"                                                                                             \
+  }
+  static const char *const plain[] = PEER_TITLES(), *const with_verdict[] = PEER_TITLES("held by", );
+  const bool explained = is_explained(list);
   const json_t *item;
   size_t i;
 
-  table_begin(table, titles, COUNT_OF(titles));
+  if (explained)
+    table_begin(table, with_verdict, COUNT_OF(with_verdict));
+  else
+    table_begin(table, plain, COUNT_OF(plain));
   json_array_foreach((json_t *)list, i, item) {
     add_text(table, item, "member");
     add_session(table, item);
     add_text(table, item, "pop");
-    table_add(table, STYLE_PLAIN, "%s", text_of(item, "account")[0] != '\0' ? text_of(item, "account") : "operator");
     add_progress(table, item, look);
+    if (explained)
+      add_text(table, item, "verdict");
     add_rate(table, item, "out_bps");
     add_rate(table, item, "in_bps");
     add_rate(table, item, "downlink_bps");
     add_rate(table, item, "uplink_bps");
     add_bytes(table, item, "cdn_bytes");
     add_bytes(table, item, "direct_bytes");
+    table_add(table, STYLE_PLAIN, "%s", text_of(item, "account")[0] != '\0' ? text_of(item, "account") : "operator");
   }
 }
 

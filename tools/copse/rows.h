@@ -13,7 +13,8 @@ const char *text_of(const json_t *item, const char *name);
 /* `part` of `whole`, 0 when there is no whole. */
 double share_of(uint64_t part, uint64_t whole);
 
-/* Fill tables, which are to be freed. `list` is an array of items. */
+/* Fill tables, which are to be freed. `list` is an array of items; where the first one has a "verdict" (of why), trees
+ * and peers show what holds them. */
 void pops_table(const json_t *list, const struct look *look, struct table *table);
 void links_table(const json_t *list, const struct look *look, struct table *table);
 void sessions_table(const json_t *list, const struct look *look, struct table *table);

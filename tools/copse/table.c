@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define GAP 2
+#define BEGUN_MIN 24 /* of the last column: less says nothing */
 
 void
 table_begin(struct table *table, const char *const *titles, size_t columns) {
@@ -81,10 +82,10 @@ title(const struct table *table, size_t column) {
 }
 
 static void
-print_cell(const struct table *table, size_t column, size_t width, const char *text, enum style style,
+print_cell(const struct table *table, size_t column, size_t width, bool last, const char *text, enum style style,
            const struct look *look, FILE *out) {
   size_t used = text_width(text), pad = width > used ? width - used : 0;
-  bool right = is_right(table, column), last = column + 1 == table->columns;
+  bool right = is_right(table, column);
 
   fprintf(out, "%*s%s%s%s%*s", right ? (int)pad : 0, "", style_begin(look, style), text, style_end(look, style),
           right || last ? 0 : (int)pad, "");
@@ -102,22 +103,33 @@ column_width(const struct table *table, size_t column, size_t rows) {
   return width;
 }
 
+/* The columns that the terminal has room for. */
+static size_t
+fitting_columns(const struct table *table, const struct look *look, const size_t *widths) {
+  size_t column = 0, used = 0;
+
+  while (column < table->columns && (look->columns == 0 || column == 0 || used + widths[column] <= look->columns))
+    used += widths[column++] + GAP;
+  return column + 1 == table->columns && used + BEGUN_MIN <= look->columns ? table->columns : column;
+}
+
 void
 table_print(const struct table *table, const struct look *look, size_t rows_max, FILE *out) {
-  size_t rows = table->count / table->columns, shown = rows < rows_max ? rows : rows_max;
+  size_t rows = table->count / table->columns, shown = rows < rows_max ? rows : rows_max, columns;
   size_t *widths = calloc(table->columns, sizeof(*widths));
 
   if (widths == NULL)
     abort();
-  for (size_t column = 0; column < table->columns; column++) {
+  for (size_t column = 0; column < table->columns; column++)
     widths[column] = column_width(table, column, shown);
-    print_cell(table, column, widths[column], title(table, column), STYLE_HEAD, look, out);
-  }
+  columns = fitting_columns(table, look, widths);
+  for (size_t column = 0; column < columns; column++)
+    print_cell(table, column, widths[column], column + 1 == columns, title(table, column), STYLE_HEAD, look, out);
   fputc('\n', out);
   for (size_t row = 0; row < shown; row++) {
-    for (size_t column = 0; column < table->columns; column++) {
+    for (size_t column = 0; column < columns; column++) {
       const struct cell *cell = &table->cells[row * table->columns + column];
-      print_cell(table, column, widths[column], cell->text, cell->style, look, out);
+      print_cell(table, column, widths[column], column + 1 == columns, cell->text, cell->style, look, out);
     }
     fputc('\n', out);
   }

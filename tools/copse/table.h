@@ -14,6 +14,7 @@ enum style { STYLE_PLAIN, STYLE_GOOD, STYLE_WARNING, STYLE_BAD, STYLE_FAINT, STY
 struct look {
   bool color;
   bool utf8;
+  size_t columns; /* that the terminal has; 0: no end */
 };
 
 struct cell {
@@ -31,7 +32,8 @@ struct table {
 /* `titles` outlives the table. */
 void table_begin(struct table *table, const char *const *titles, size_t columns);
 void table_add(struct table *table, enum style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Rows up to `rows_max`; a line says how many are left out. */
+/* Rows up to `rows_max`; a line says how many are left out. Columns that do not fit are left out; the last one is begun
+ * where there is room for some of it. */
 void table_print(const struct table *table, const struct look *look, size_t rows_max, FILE *out);
 void table_free(struct table *table);
 
