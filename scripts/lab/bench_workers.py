@@ -18,7 +18,7 @@ def rows_of(found):
             rows.append({"bench": SPREADS[one["spread"]], "device": "net_null", "peer": "copse", "frame": one["frame"],
                          "fanout": one["fanout"], "trees": one["trees"], "workers": workers, "copies_per_s": rate,
                          "min": least, "max": most, "cycles_per_copy": round(workers * one["tsc_hz"] / rate, 1),
-                         "ratio": {"one worker": one["ratio"]} if workers == 2 else {}, "cores": one["cores"]})
+                         "ratio": {"one worker": one["ratio"]} if workers == 2 else {}, "line_ns": one["line_ns"]})
     return rows
 
 
@@ -34,19 +34,17 @@ def counted(session, cell):
 def on_device(context):
     """Cycles of a copy of the worker that has a CPU for itself, alone and beside another. That one shares the generator's
     CPU: nobody takes its copies while it runs, so that they find its ring full, and what it costs cannot be said."""
-    cells, rows = [Cell(512, FANOUT, trees) for trees in (1, 1000)], []
+    cell = Cell(512, FANOUT, 1000)
     for workers in (1, 2):
         context.reserve()
-        with Session(context.setup(workers=workers, milliseconds=1000).with_cells(cells), Copse) as session:
-            for cell in cells:
-                session.sample(cell, ms=20)
-                first, *others = counted(session, cell)
-                cycles = round(first["busy_cycles"] / first["copies_due"], 1)
-                sent = "".join(f"; the other one sends {one['copies_sent']} of {one['copies_due']} copies" for one in others)
-                print(f"virtio-user, {cell.frame} B, {cell.trees} trees, {workers} workers: {cycles} cycles a copy{sent}", flush=True)
-                rows.append({"bench": "workers-device", "device": "virtio_user", "peer": "copse", "frame": cell.frame,
-                             "fanout": FANOUT, "trees": cell.trees, "workers": workers, "cycles_per_copy": cycles, "ratio": {}})
-    return rows
+        with Session(context.setup(workers=workers, milliseconds=1000).with_cells([cell]), Copse) as session:
+            session.sample(cell, ms=20)
+            first, *others = counted(session, cell)
+        cycles = round(first["busy_cycles"] / first["copies_due"], 1)
+        sent = "".join(f"; the other one sends {one['copies_sent']} of {one['copies_due']} copies" for one in others)
+        print(f"virtio-user, {cell.frame} B, {cell.trees} trees, {workers} workers: {cycles} cycles a copy{sent}", flush=True)
+        yield {"bench": "workers-device", "device": "virtio_user", "peer": "copse", "frame": cell.frame, "fanout": FANOUT,
+               "trees": cell.trees, "workers": workers, "cycles_per_copy": cycles, "ratio": {}}
 
 
 def check(context):

@@ -82,7 +82,7 @@ def plot_load(rows, directory):
         series = [(name, look, [(1 / (1 - share), half[name][quantile] / 1000) for quantile, share in SHARES.items()])
                   for name, look in LOOKS.items() if name in half]
         picture(os.path.join(directory, f"latency-{frame}.png"), f"Latency at half load: {what}", "quantile", "microseconds", series,
-                'set logscale xy\nset yrange [0.2:10000]\nset xtics ("min" 1, "p50" 2, "p90" 10, "p99" 100, "p99.9" 1000, "p99.99" 10000)')
+                'set logscale xy\nset yrange [0.1:10000]\nset xtics ("min" 1, "p50" 2, "p90" 10, "p99" 100, "p99.9" 1000, "p99.99" 10000)')
 
 
 def plot(rows, directory):

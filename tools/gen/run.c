@@ -7,8 +7,9 @@
 #include <sched.h>
 
 #define WARM_UP_MS 40
-#define QUIET_MS 10   /* nothing came for so long: nothing is under way */
-#define DRAIN_MS 2000 /* and that is waited for at most */
+#define QUIET_MS 10         /* nothing came for so long: nothing is under way */
+#define QUIET_SHARED_MS 100 /* where a worker may have to wait for this CPU */
+#define DRAIN_MS 2000       /* and that is waited for at most */
 
 struct pace {
   uint64_t start, settled; /* TSC; packets that were sent, or not sent any more */
@@ -93,10 +94,11 @@ static void
 drain(struct gen_device *device, struct gen_sink *sink) {
   const uint64_t cycles_ms = (uint64_t)(gen_clock_hz() / 1000);
   const uint64_t end = rte_rdtsc() + DRAIN_MS * cycles_ms;
+  const uint64_t quiet = cycles_ms * (device->pairs > 1 ? QUIET_SHARED_MS : QUIET_MS);
   uint64_t now = rte_rdtsc(), last = now;
 
   sink->per_cycle = 0;
-  while (now < end && now - last < QUIET_MS * cycles_ms && gen_device_alive(device)) {
+  while (now < end && now - last < quiet && gen_device_alive(device)) {
     now = rte_rdtsc();
     if (gen_sink_poll(sink, device) > 0)
       last = now;
