@@ -42,6 +42,8 @@ struct copse_moving {
 int copse_moving_open(struct copse_forest *forest);
 void copse_moving_free(struct copse_moving *moving);
 
+/* More is left of the PoP's bandwidth, or as much and it is configured before the other. */
+bool copse_ranks_before(const struct copse_forest *forest, uint32_t pop, uint32_t other);
 /* To be called around what changes the balance of a PoP, or whether it is in V'. */
 void copse_rank_remove(struct copse_forest *forest, uint32_t pop);
 void copse_rank_insert(struct copse_forest *forest, uint32_t pop);
