@@ -6,6 +6,9 @@
 
 #define BLOCK_BITS (16384ULL * 8)
 #define ORDER_RANGES 64
+#define PPM 1000000ULL
+#define LOSS_LEAST_PPM 10000
+#define LOSS_MOST_PPM 250000
 
 struct copse_wave *
 copse_scheduler_wave(struct copse_scheduler *scheduler, uint64_t audience) {
@@ -103,6 +106,13 @@ rate_within(const struct copse_demand *demand, uint64_t rate_bps, uint64_t tenth
 uint64_t
 copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps) {
   return rate_within(demand, rate_bps, 7);
+}
+
+uint32_t
+copse_scheduler_parity(const struct copse_demand *demand, uint32_t symbols) {
+  if (demand->loss_ppm < LOSS_LEAST_PPM || demand->loss_ppm > LOSS_MOST_PPM)
+    return 0;
+  return (uint32_t)((3ULL * symbols * demand->loss_ppm + 2 * PPM - 1) / (2 * PPM));
 }
 
 bool

@@ -4,6 +4,7 @@
 #include "state.h"
 #include <copse/log.h>
 #include <copse/scheduler.h>
+#include <copse/wire.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +101,15 @@ total_rate(const struct copse_session *session) {
   return total;
 }
 
-/* Members that trees can bring the content to, and that miss some of it: how many, their downlinks, and the newest of
- * them, known by the revision its record was made at. */
+/* Trees can bring the content to it, and it misses some of it. */
+static bool
+is_waiting(const struct copse_control *control, const struct copse_member *member) {
+  return copse_member_in_area(member, member->record.pop) && !copse_member_complete(member) &&
+         copse_set_find(&control->model.pops, member->record.pop) != NULL;
+}
+
+/* Members that wait: how many, their downlinks, and the newest of them, known by the revision its record was made at.
+ */
 static struct copse_demand
 demand_of(const struct copse_control *control, const struct copse_session *session) {
   struct copse_demand demand = {0};
@@ -109,8 +117,7 @@ demand_of(const struct copse_control *control, const struct copse_session *sessi
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
-    if (!copse_member_in_area(member, member->record.pop) || copse_member_complete(member) ||
-        copse_set_find(&control->model.pops, member->record.pop) == NULL)
+    if (!is_waiting(control, member))
       continue;
     demand.waiting++;
     demand.downlinks_bps += member->record.downlink_bps;
@@ -118,6 +125,34 @@ demand_of(const struct copse_control *control, const struct copse_session *sessi
       demand.audience = member->revision;
   }
   return demand;
+}
+
+static int
+compare_losses(const void *a, const void *b) {
+  const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+  return left < right ? -1 : left > right;
+}
+
+/* What trees lose on the way to members that wait, parts in a million: the lower median, for one that is slow or has a
+ * bad link is not to slow the others. */
+static uint32_t
+usual_loss(const struct copse_control *control, const struct copse_session *session) {
+  uint32_t *losses = calloc(session->members.count + 1, sizeof(*losses)), usual = 0;
+  size_t count = 0;
+
+  for (size_t i = 0; losses != NULL && i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (is_waiting(control, member))
+      losses[count++] = (uint32_t)member->progress.loss_ppm;
+  }
+  if (count > 0) {
+    qsort(losses, count, sizeof(*losses), compare_losses);
+    usual = losses[(count - 1) / 2];
+  }
+  free(losses);
+  return usual;
 }
 
 static void
@@ -267,13 +302,17 @@ set_rates(struct exchange *exchange, const struct copse_planned_tree *tree) {
   if (share < exchange->rate_bps)
     exchange->rate_bps = share;
   exchange->demand.senders_bps = total_rate(exchange->session);
+  exchange->demand.loss_ppm = usual_loss(exchange->control, exchange->session);
 }
 
-/* `again_ms`: when it is worth to ask again, 0 or NO_AUDIENCE: there is no such time. */
+/* `parity`: symbols with each block; `again_ms`: when it is worth to ask again, 0 or NO_AUDIENCE: there is no such
+ * time. */
 static json_t *
-send_json(uint64_t rate_bps, json_t *orders, uint64_t again_ms) {
+send_json(uint64_t rate_bps, json_t *orders, uint32_t parity, uint64_t again_ms) {
   json_t *json = json_pack("{s:I, s:o}", "rate_bps", (json_int_t)rate_bps, "orders", orders);
 
+  if (json != NULL && parity > 0)
+    json_object_set_new(json, "parity", json_integer(parity));
   if (json != NULL && again_ms != 0 && again_ms != NO_AUDIENCE)
     json_object_set_new(json, "again_ms", json_integer((json_int_t)again_ms));
   return json;
@@ -298,7 +337,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   size_t count = 0;
 
   if (!copse_member_complete(member))
-    return send_json(0, json_array(), 0);
+    return send_json(0, json_array(), 0, 0);
   wait_ms = exchange.want ? audience_in(control, session, now_ms) : 0;
   scheduler = scheduler_of(session);
   exchange.want &= wait_ms == 0 && scheduler != NULL && copse_scheduler_due(scheduler, exchange.demand.audience);
@@ -309,13 +348,14 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   if (!exchange.leave)
     set_rates(&exchange, tree);
   if (!run_exchange(&exchange))
-    return send_json(0, json_array(), 0);
+    return send_json(0, json_array(), 0, 0);
   scheduler = scheduler_of(exchange.session);
   if (scheduler == NULL || exchange.rate_bps == 0)
-    return send_json(0, json_array(), wait_ms);
+    return send_json(0, json_array(), 0, wait_ms);
   count = copse_scheduler_open(scheduler, exchange.member->number, ranges, ORDERS_MAX);
   return send_json(copse_scheduler_rate(scheduler, exchange.member->number, exchange.rate_bps, &exchange.demand),
-                   ranges_json(ranges, count), wait_ms);
+                   ranges_json(ranges, count), copse_scheduler_parity(&exchange.demand, COPSE_SYMBOLS_PER_BLOCK),
+                   wait_ms);
 }
 
 void

@@ -224,6 +224,7 @@ copse_progress_read(const json_t *json, struct copse_progress *out) {
   out->unproven = json_is_true(json_object_get(json, "unproven"));
   out->in_bps = copse_json_number_or(json, "in_bps", 0);
   out->out_bps = copse_json_number_or(json, "out_bps", 0);
+  out->loss_ppm = copse_json_number_or(json, "loss_ppm", 0);
   return copse_json_number(json, "have", &out->have) && copse_json_number(json, "cdn_bytes", &out->cdn_bytes) &&
          copse_json_number(json, "direct_bytes", &out->direct_bytes) &&
          copse_json_number(json, "sent_bytes", &out->sent_bytes) && copse_json_number(json, "cdn_bps", &out->cdn_bps) &&
@@ -232,12 +233,12 @@ copse_progress_read(const json_t *json, struct copse_progress *out) {
 
 json_t *
 copse_progress_write(const struct copse_progress *progress) {
-  return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "have", (json_int_t)progress->have, "done",
-                   progress->done, "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes",
-                   (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes, "cdn_bps",
-                   (json_int_t)progress->cdn_bps, "direct_bps", (json_int_t)progress->direct_bps, "in_bps",
-                   (json_int_t)progress->in_bps, "out_bps", (json_int_t)progress->out_bps, "unproven",
-                   progress->unproven);
+  return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "have", (json_int_t)progress->have,
+                   "done", progress->done, "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes",
+                   (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes, "loss_ppm",
+                   (json_int_t)progress->loss_ppm, "cdn_bps", (json_int_t)progress->cdn_bps, "direct_bps",
+                   (json_int_t)progress->direct_bps, "in_bps", (json_int_t)progress->in_bps, "out_bps",
+                   (json_int_t)progress->out_bps, "unproven", progress->unproven);
 }
 
 static bool

@@ -87,6 +87,7 @@ struct copse_progress {
   uint64_t have; /* blocks */
   bool done;
   uint64_t cdn_bytes, direct_bytes, sent_bytes;
+  uint64_t loss_ppm;            /* of the symbols that trees should have brought */
   uint64_t cdn_bps, direct_bps; /* over the last moments */
   /* Layer 3, over the same time, as its PoP's dataplane has counted: from it, and to it. */
   uint64_t in_bps, out_bps;

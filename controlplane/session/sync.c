@@ -10,12 +10,21 @@
 #define PEERS_MAX 64     /* in an answer */
 #define PEERS_NEAREST 48 /* of them */
 #define SENT_MAX 1024    /* ranges in a report */
+#define PPM 1000000U
 
 static bool
 read_optional(const json_t *body, const char *name, uint64_t *out, struct copse_answer *answer) {
   if (json_object_get(body, name) == NULL || copse_json_number(body, name, out))
     return true;
   copse_answer_fail(answer, 400, name, "%s: must be a whole number of bytes", name);
+  return false;
+}
+
+static bool
+read_loss(const json_t *body, uint64_t *out, struct copse_answer *answer) {
+  if (json_object_get(body, "loss_ppm") == NULL || (copse_json_number(body, "loss_ppm", out) && *out <= PPM))
+    return true;
+  copse_answer_fail(answer, 400, "loss_ppm", "loss_ppm: must be a whole number, at most %u", PPM);
   return false;
 }
 
@@ -58,7 +67,8 @@ read_progress(const json_t *body, const struct copse_session *session, struct co
   }
   return read_optional(body, "cdn_bytes", &progress->cdn_bytes, answer) &&
          read_optional(body, "direct_bytes", &progress->direct_bytes, answer) &&
-         read_optional(body, "sent_bytes", &progress->sent_bytes, answer) && check_sent(body, answer);
+         read_optional(body, "sent_bytes", &progress->sent_bytes, answer) &&
+         read_loss(body, &progress->loss_ppm, answer) && check_sent(body, answer);
 }
 
 /* Bits per second since `*before`, which becomes `now`; 0 when there was no before, or another life. */

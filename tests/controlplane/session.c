@@ -188,6 +188,43 @@ Test(session, who_comes_late_gets_what_it_missed_by_a_tree) {
   free(late);
 }
 
+/* Parity symbols the seed at N1 is told to send. */
+static json_int_t
+parity(void) {
+  json_t *answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
+  json_int_t symbols = json_integer_value(json_object_get(json_object_get(answer, "send"), "parity"));
+
+  json_decref(answer);
+  return symbols;
+}
+
+/* Some time after which a report goes into the store. */
+static void
+report(size_t pop, const char *member, const char *body) {
+  cluster_run(&cluster, 600);
+  json_decref(cluster_sync(&cluster, pop, S, "alice", member, body, NULL));
+  cluster_run(&cluster, 50);
+}
+
+Test(session, parity_follows_what_those_who_wait_lose) {
+  int status;
+  char *slow;
+
+  three_start("gather_ms = 0;", 100 * GB);
+  cr_expect_eq(parity(), 0);
+  report(2, leecher, "{\"have\":1,\"loss_ppm\":50000}");
+  cr_expect_eq(parity(), 1);
+  report(2, leecher, "{\"have\":2,\"loss_ppm\":100000}");
+  cr_expect_eq(parity(), 2);
+  cluster_sync(&cluster, 2, S, "alice", leecher, "{\"have\":2,\"loss_ppm\":1000001}", &status);
+  cr_expect_eq(status, 400);
+  report(2, leecher, "{\"have\":3,\"loss_ppm\":0}");
+  slow = cluster_join(&cluster, 1, S, "alice", 9, false, NULL);
+  report(1, slow, "{\"have\":1,\"loss_ppm\":200000}");
+  cr_expect_eq(parity(), 0, "one of two is not the others' business");
+  free(slow);
+}
+
 Test(session, nothing_is_injected_before_somebody_wants_it) {
   cluster_start(&cluster, 2, 100000000, "gather_ms = 300;");
   cluster_account(&cluster, "alice", 10 * GB);

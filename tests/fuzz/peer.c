@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What others send to copse-peer. First byte: 0 an answer to join, 1 to sync, 2 a Range header; the rest is the text.
- */
+/* What others send to copse-peer. First byte: 0 an answer to join, 1 to sync, 2 a Range header, the rest is the text;
+ * 3 symbols of blocks, of which each byte triple has block, place in it, and how its length is wrong. */
+#include "assemble.h"
 #include "messages.h"
+#include "packet.h"
+#include "parity.h"
 #include "range.h"
 #include <stdlib.h>
 
@@ -55,8 +58,42 @@ take_range(const char *header) {
     must(length > 0 && first < SIZE && length <= SIZE - first);
 }
 
+/* Whatever comes, what is complete has all bytes of the block, for all symbols say the same. */
+static void
+take_symbols(const uint8_t *data, size_t size) {
+  static const uint8_t zeros[UINT8_MAX + COPSE_SYMBOL_BYTES];
+  struct assembler *assembler = assembler_create(SIZE, 4);
+
+  must(assembler != NULL);
+  for (size_t at = 0; at + 2 < size; at += 3) {
+    const uint32_t block = data[at],
+                   bytes = block == SIZE / COPSE_BLOCK_BYTES ? SIZE % COPSE_BLOCK_BYTES : COPSE_BLOCK_BYTES;
+    const uint32_t right =
+      data[at + 1] < COPSE_SYMBOLS_PER_BLOCK ? symbol_length(bytes, data[at + 1]) : COPSE_SYMBOL_BYTES;
+    const struct symbol symbol = {.label = block % 3,
+                                  .block = block,
+                                  .symbol = data[at + 1],
+                                  .length = (uint16_t)(right + data[at + 2]),
+                                  .payload = zeros};
+    const enum assembled assembled = assembler_put(assembler, &symbol, at);
+    if (assembled == ASSEMBLED_WRONG || assembled == ASSEMBLED_AGAIN)
+      continue;
+    const struct partial *partial = assembler_find(assembler, block);
+    must(data[at + 2] == 0 && partial != NULL && partial->bytes == bytes);
+    for (uint32_t i = 0; assembled == ASSEMBLED_COMPLETE && i < bytes; i++)
+      must(partial->data[i] == 0);
+    if (assembled == ASSEMBLED_COMPLETE)
+      assembler_drop(assembler, block);
+  }
+  assembler_free(assembler);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size && data[0] == 3) {
+    take_symbols(data + 1, size - 1);
+    return 0;
+  }
   char *text = size ? strndup((const char *)data + 1, size - 1) : NULL;
   json_t *json = text && data[0] != 2 ? json_loadb(text, strlen(text), JSON_DECODE_ANY, NULL) : NULL;
 

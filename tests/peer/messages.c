@@ -41,12 +41,13 @@ Test(messages, report) {
                           .sent = &sent,
                           .cdn_bytes = 5,
                           .direct_bytes = 6,
-                          .sent_bytes = 1ULL << 40};
+                          .sent_bytes = 1ULL << 40,
+                          .loss_ppm = 48000};
   char *text = message_report(&report);
 
   cr_expect(eq(str, text,
                "{\"have\":3,\"done\":false,\"sent\":[[0,64],[70,1]],\"want\":true,\"cdn_bytes\":5,\"direct_bytes\":6,"
-               "\"sent_bytes\":1099511627776,\"bitmap\":\"gQE=\"}"));
+               "\"sent_bytes\":1099511627776,\"loss_ppm\":48000,\"bitmap\":\"gQE=\"}"));
   free(text);
 }
 
@@ -133,20 +134,21 @@ Test(messages, synced_without_proof) {
 Test(messages, synced) {
   struct synced out;
 
-  cr_assert(
-    eq(int,
-       synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"send\":{\"rate_bps\":1.96e7,"
-              "\"orders\":[[64,64],[128,1],[200,0]],\"again_ms\":120},\"injected\":[[0,128]],\"trees\":[],\"peers\":["
-              "{\"member\":\"a\",\"pop\":\"N1\",\"near\":true,\"url\":\"http://198.18.1.11:40001\",\"have\":52,"
-              "\"done\":false},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
-              "{\"member\":\"a b\",\"url\":\"http://x\",\"have\":1},7]}",
-              &out),
-       0));
+  cr_assert(eq(int,
+               synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"send\":{\"rate_bps\":1.96e7,"
+                      "\"orders\":[[64,64],[128,1],[200,0]],\"parity\":2,\"again_ms\":120},\"injected\":[[0,128]],"
+                      "\"trees\":[],\"peers\":["
+                      "{\"member\":\"a\",\"pop\":\"N1\",\"near\":true,\"url\":\"http://198.18.1.11:40001\",\"have\":52,"
+                      "\"done\":false},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
+                      "{\"member\":\"a b\",\"url\":\"http://x\",\"have\":1},7]}",
+                      &out),
+               0));
   cr_expect(not(out.finished));
   cr_expect(not(out.direct));
   cr_expect(not(out.unproven));
   cr_expect(eq(u64, out.rate_bps, 19600000));
   cr_expect(eq(u64, out.again_ms, 120));
+  cr_expect(eq(u64, out.parity, 2));
   cr_assert(eq(sz, out.orders.count, 1));
   cr_expect(eq(u32, out.orders.items[0].count, 65));
   cr_expect(eq(u32, out.injected.items[0].count, 128));
@@ -168,6 +170,7 @@ Test(messages, synced_refuses) {
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"orders\":[]}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":-1,\"orders\":[]}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":1,\"again_ms\":-1}}",
+    "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":1,\"parity\":9}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[1]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[-1,4]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[4294967295,4]]}",

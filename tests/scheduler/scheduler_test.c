@@ -289,11 +289,21 @@ Test(scheduler, all_together_send_what_downlinks_carry_and_repeats_leave_more_ro
   const struct copse_demand few = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 400000};
 
   cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &few), 200000, "new blocks are left");
-  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "a hundredth of 4.9 Mbit/s is of 630 kbit/s 6.3");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300,
+               "a hundredth of 4.9 Mbit/s is of 630 kbit/s 6.3");
   copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
   cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "it has new blocks to send");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 20000, "a tenth of 4.9 Mbit/s is 0.7 of 700 kbit/s");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &few), 200000, "never more than it can send");
+}
+
+Test(scheduler, parity_is_half_as_much_again_as_is_lost) {
+  static const uint32_t expected[][2] = {{0, 0},      {9999, 0},   {10000, 1},  {50000, 1}, {52000, 2},
+                                         {100000, 2}, {150000, 3}, {250000, 5}, {250001, 0}};
+
+  for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+    cr_expect_eq(copse_scheduler_parity(&(struct copse_demand){.loss_ppm = expected[i][0]}, 13), expected[i][1],
+                 "%u ppm", expected[i][0]);
 }
 
 Test(scheduler, the_saved_state_is_json) {

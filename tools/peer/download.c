@@ -18,20 +18,39 @@ download_end(struct download *download, bool useful, uint64_t now) {
   release(download);
 }
 
+static bool
+disk_failed(struct fetch *fetch) {
+  fetch->failed = true;
+  fetch->config.failed(fetch->config.context);
+  return false;
+}
+
+/* The parts that were asked for are in the buffer. Of a block from two sources nobody knows whose part is wrong: one
+ * that does not verify is fetched whole from one next time. False ends the download. */
+static bool
+take_parts(struct download *download, uint32_t block, uint64_t now) {
+  struct fetch *fetch = download->fetch;
+  uint64_t start = (uint64_t)block * COPSE_BLOCK_BYTES;
+  enum received received = receiver_fill(fetch->config.receiver, block, download->block,
+                                         (uint32_t)(download->from - start), (uint32_t)(download->end - start), now);
+
+  if (received == RECEIVED_DISK_FAILED)
+    return disk_failed(fetch);
+  if (received == RECEIVED_BLOCK)
+    fetch->config.stored(fetch->config.context);
+  return true;
+}
+
 /* A whole block is in the buffer. False ends the download. */
 static bool
 take_block(struct download *download, uint32_t block) {
   struct fetch *fetch = download->fetch;
   enum put put = blocks_put(fetch->config.blocks, block, download->block);
 
-  if (put == PUT_FAILED) {
-    fetch->failed = true;
-    fetch->config.failed(fetch->config.context);
-    return false;
-  }
-  /* Of a block from two sources nobody knows whose part is wrong: it is fetched whole from one next time. */
-  download->bad = put == PUT_BAD && !download->mixed;
-  assembler_drop(fetch->config.receiver->assembler, block);
+  if (put == PUT_FAILED)
+    return disk_failed(fetch);
+  download->bad = put == PUT_BAD;
+  receiver_drop(fetch->config.receiver, block);
   if (put == PUT_STORED)
     fetch->config.stored(fetch->config.context);
   return put != PUT_BAD;
@@ -56,7 +75,7 @@ on_data(void *context, const uint8_t *bytes, size_t count, uint64_t now) {
     download->at += part;
     bytes += part;
     count -= part;
-    if (download->at == end && !take_block(download, block))
+    if (download->at == end && !(download->mixed ? take_parts(download, block, now) : take_block(download, block)))
       return false;
   }
   return true;
@@ -94,7 +113,7 @@ on_done(void *context, const struct transfer_result *result, uint64_t now) {
   fetch->config.wake(fetch->config.context);
 }
 
-/* The bytes to ask for: of a single block with parts here only what is missing. */
+/* The bytes to ask for: of a single block with parts here only what it takes to complete it. */
 static void
 set_span(struct download *download) {
   const struct fetch *fetch = download->fetch;
@@ -102,13 +121,12 @@ set_span(struct download *download) {
   uint32_t last = download->first + download->count - 1, first, end;
   const struct partial *partial = assembler_find(fetch->config.receiver->assembler, download->first);
 
-  download->at = start;
+  download->from = download->at = start;
   download->end = (uint64_t)last * COPSE_BLOCK_BYTES + content_block_bytes(fetch->config.content, last);
   if (download->count > 1 || !partial)
     return;
   partial_missing(partial, &first, &end);
-  memcpy(download->block, partial->data, partial->bytes);
-  download->at = start + first;
+  download->from = download->at = start + first;
   download->end = start + end;
   download->mixed = true;
 }

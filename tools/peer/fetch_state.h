@@ -14,10 +14,10 @@ struct download {
   struct transfer *transfer; /* null: free */
   struct contact *contact;
   uint32_t first, count;
-  uint64_t at, end; /* bytes of content: next to come, end of the request */
-  bool mixed;       /* completes a block of which parts came through a tree */
-  bool bad;         /* sent what does not verify */
-  bool doubled;     /* somebody else was asked for the same */
+  uint64_t from, at, end; /* bytes of content: first of the request, next to come, end of the request */
+  bool mixed;             /* completes a block of which parts came through a tree */
+  bool bad;               /* sent what does not verify */
+  bool doubled;           /* somebody else was asked for the same */
   uint64_t begun, moved;
   uint8_t block[COPSE_BLOCK_BYTES];
 };

@@ -53,6 +53,7 @@ membership_report(void *context, struct report *report) {
     .cdn_bytes = status.cdn_bytes,
     .direct_bytes = status.direct_bytes,
     .sent_bytes = status.sent_bytes,
+    .loss_ppm = (uint32_t)(peer->receiver.loss * 1e6),
   };
   if (bitmap_due(peer, now)) {
     report->bitmap = blocks_bitmap(peer->config.blocks);
@@ -72,6 +73,7 @@ take_orders(struct peer *peer, const struct synced *synced) {
       return;
     }
   }
+  peer->sender.parity = (uint32_t)synced->parity;
   uplink_grant(&peer->uplink, synced->rate_bps, clock_ns());
   if (sender_pending(&peer->sender))
     peer_wake_sender(peer);

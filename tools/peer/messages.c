@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "messages.h"
 #include "bits.h"
+#include "parity.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -41,10 +42,10 @@ base64(const uint8_t *bytes, size_t count) {
 char *
 message_report(const struct report *report) {
   json_t *sent = json_array();
-  json_t *json =
-    json_pack("{s:i, s:b, s:o, s:b, s:I, s:I, s:I}", "have", (int)report->have, "done", (int)report->done, "sent", sent,
-              "want", (int)report->want, "cdn_bytes", (json_int_t)report->cdn_bytes, "direct_bytes",
-              (json_int_t)report->direct_bytes, "sent_bytes", (json_int_t)report->sent_bytes);
+  json_t *json = json_pack("{s:i, s:b, s:o, s:b, s:I, s:I, s:I, s:i}", "have", (int)report->have, "done",
+                           (int)report->done, "sent", sent, "want", (int)report->want, "cdn_bytes",
+                           (json_int_t)report->cdn_bytes, "direct_bytes", (json_int_t)report->direct_bytes,
+                           "sent_bytes", (json_int_t)report->sent_bytes, "loss_ppm", (int)report->loss_ppm);
 
   for (size_t i = 0; json && i < report->sent->count; i++)
     json_array_append_new(sent,
@@ -188,6 +189,8 @@ message_synced(const json_t *json, struct synced *synced, struct copse_error *er
   synced->unproven = json_is_false(json_object_get(json, "permitted"));
   if (send && !read_uint(send, "rate_bps", UINT64_MAX / 2, &synced->rate_bps))
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.rate_bps");
+  if (json_object_get(send, "parity") && !read_uint(send, "parity", PARITY_MAX, &synced->parity))
+    return copse_fail(error, -EPROTO, "the answer to sync has no usable send.parity");
   if (json_object_get(send, "again_ms") && !read_uint(send, "again_ms", AGAIN_MS_MAX, &synced->again_ms))
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.again_ms");
   if (!read_ranges(json_object_get(send, "orders"), &synced->orders) ||

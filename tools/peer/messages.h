@@ -37,6 +37,7 @@ struct report {
   bool done, want;
   const struct ranges *sent;
   uint64_t cdn_bytes, direct_bytes, sent_bytes;
+  uint32_t loss_ppm; /* of the symbols trees should have brought */
 };
 
 struct peer_info {
@@ -50,6 +51,7 @@ struct synced {
   bool direct;   /* no trees: use peers only */
   bool unproven; /* the dataplane does not know our address (any more) */
   uint64_t rate_bps;
+  uint64_t parity;   /* symbols to send with each block */
   uint64_t again_ms; /* there may be orders after so long; 0: not told */
   struct ranges orders, injected;
   struct peer_info *peers;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "receive.h"
 #include "bits.h"
+#include "parity.h"
 #include <errno.h>
 
 #define PARTIAL_BLOCKS 1024
+#define LOSS_BLOCKS 64 /* over which loss is smoothed */
 
 int
 receiver_init(struct receiver *receiver, struct blocks *blocks, uint64_t size) {
@@ -52,11 +54,33 @@ known_label(const struct receiver *receiver, uint32_t number) {
   return NULL;
 }
 
+/* Data goes before parity: of a block that is complete or late, what has not come is lost. */
+static void
+measure_loss(struct receiver *receiver, struct partial *partial) {
+  double lost = 1 - (double)partial_come(partial) / partial->bytes;
+
+  if (partial->measured)
+    return;
+  partial->measured = true;
+  receiver->measured += receiver->measured < LOSS_BLOCKS;
+  receiver->loss += (lost - receiver->loss) / receiver->measured;
+}
+
+void
+receiver_drop(struct receiver *receiver, uint32_t block) {
+  struct partial *partial = assembler_find(receiver->assembler, block);
+
+  if (!partial)
+    return;
+  measure_loss(receiver, partial);
+  assembler_drop(receiver->assembler, block);
+}
+
 static enum received
 store(struct receiver *receiver, uint32_t block) {
   enum put put = blocks_put(receiver->blocks, block, assembler_find(receiver->assembler, block)->data);
 
-  assembler_drop(receiver->assembler, block);
+  receiver_drop(receiver, block);
   if (put == PUT_FAILED)
     return RECEIVED_DISK_FAILED;
   if (put == PUT_BAD)
@@ -65,7 +89,36 @@ store(struct receiver *receiver, uint32_t block) {
 }
 
 enum received
+receiver_fill(struct receiver *receiver, uint32_t block, const uint8_t *data, uint32_t first, uint32_t end,
+              uint64_t now) {
+  struct partial *partial = assembler_find(receiver->assembler, block);
+  enum assembled assembled = ASSEMBLED_AGAIN;
+
+  if (!partial)
+    return RECEIVED_NOTHING;
+  measure_loss(receiver, partial);
+  for (uint32_t at = first; at < end && assembled != ASSEMBLED_COMPLETE; at += COPSE_SYMBOL_BYTES) {
+    const uint32_t left = end - at;
+    const struct symbol symbol = {
+      .label = partial->label,
+      .block = block,
+      .symbol = (uint16_t)(at / COPSE_SYMBOL_BYTES),
+      .length = (uint16_t)(left < COPSE_SYMBOL_BYTES ? left : COPSE_SYMBOL_BYTES),
+      .payload = data + at,
+    };
+    assembled = assembler_put(receiver->assembler, &symbol, now);
+  }
+  if (assembled != ASSEMBLED_COMPLETE)
+    return RECEIVED_NOTHING;
+  receiver->bytes += partial->bytes - partial_come(partial);
+  return store(receiver, block);
+}
+
+enum received
 receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t now) {
+  uint32_t come = symbol->symbol < COPSE_SYMBOLS_PER_BLOCK ? symbol->length : 0;
+  const struct partial *partial;
+
   find_label(receiver, symbol->label)->last_ns = receiver->last_ns = now;
   if (symbol->block >= blocks_total(receiver->blocks)) {
     receiver->malformed++;
@@ -75,10 +128,11 @@ receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t
     return RECEIVED_SYMBOL;
   switch (assembler_put(receiver->assembler, symbol, now)) {
   case ASSEMBLED_COMPLETE:
-    receiver->bytes += symbol->length;
+    partial = assembler_find(receiver->assembler, symbol->block);
+    receiver->bytes += come + partial->bytes - partial_come(partial);
     return store(receiver, symbol->block);
   case ASSEMBLED_NEW:
-    receiver->bytes += symbol->length;
+    receiver->bytes += come;
     return RECEIVED_SYMBOL;
   case ASSEMBLED_WRONG:
     receiver->malformed++;
@@ -90,11 +144,22 @@ receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t
   return RECEIVED_NOTHING;
 }
 
+/* Where in its block the symbol of a packet belongs; false when there is no such place. */
+static bool
+place_of(const struct copse_header *header, uint16_t *place) {
+  uint16_t symbol = be16toh(header->symbol);
+  bool data = header->type == COPSE_DATA, parity = header->type == COPSE_PARITY;
+
+  *place = (uint16_t)(symbol + (parity ? COPSE_SYMBOLS_PER_BLOCK : 0));
+  return (data && symbol < COPSE_SYMBOLS_PER_BLOCK) || (parity && symbol < PARITY_MAX);
+}
+
 enum received
 receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) {
   const struct copse_header *header = (const struct copse_header *)packet;
+  uint16_t place;
 
-  if (header->type != COPSE_DATA || !receiver->member || !packet_authentic(header, receiver->area_key)) {
+  if (!place_of(header, &place) || !receiver->member || !packet_authentic(header, receiver->area_key)) {
     receiver->forged++;
     return RECEIVED_NOTHING;
   }
@@ -106,7 +171,7 @@ receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) 
   struct symbol symbol = {
     .label = label->label,
     .block = be32toh(header->block),
-    .symbol = be16toh(header->symbol),
+    .symbol = place,
     .length = be16toh(header->length),
     .payload = packet + COPSE_HEADER_BYTES,
   };
@@ -114,11 +179,13 @@ receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) 
 }
 
 void
-receiver_stalled(const struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap) {
+receiver_stalled(struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap) {
   for (size_t i = 0; i < assembler_count(receiver->assembler); i++) {
-    const struct partial *partial = assembler_at(receiver->assembler, i);
+    struct partial *partial = assembler_at(receiver->assembler, i);
     const struct label *label = known_label(receiver, partial->label);
-    if (now - partial->last_ns >= quiet_ns && label && label->last_ns > partial->last_ns)
-      bits_set(bitmap, partial->block);
+    if (now - partial->last_ns < quiet_ns || !label || label->last_ns <= partial->last_ns)
+      continue;
+    measure_loss(receiver, partial);
+    bits_set(bitmap, partial->block);
   }
 }

@@ -23,6 +23,8 @@ struct receiver {
   } labels[RECEIVE_LABELS];
   uint64_t last_ns;                              /* when the last authentic packet came */
   uint64_t bytes;                                /* of content that came through trees, each byte once */
+  double loss;                                   /* part of the symbols that trees lose, of the last blocks */
+  uint32_t measured;                             /* blocks it is of */
   uint64_t forged, repeated, malformed, damaged; /* packets, packets, packets, blocks */
 };
 
@@ -39,8 +41,14 @@ enum received receiver_packet(struct receiver *receiver, const uint8_t *packet, 
 /* The same for a symbol that needs no proof any more. */
 enum received receiver_symbol(struct receiver *receiver, const struct symbol *symbol, uint64_t now);
 
+/* Bytes [first, end) of a block, whole symbols in their place in `data`, came another way. */
+enum received receiver_fill(struct receiver *receiver, uint32_t block, const uint8_t *data, uint32_t first,
+                            uint32_t end, uint64_t now);
+/* The block came another way: its parts are not needed. */
+void receiver_drop(struct receiver *receiver, uint32_t block);
+
 /* Marks in the bitmap every partial block whose missing symbols are late: none came for `quiet_ns`, while later
  * packets of the same tree did. */
-void receiver_stalled(const struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap);
+void receiver_stalled(struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap);
 
 #endif

@@ -34,6 +34,18 @@ sender_pending(const struct sender *sender) {
   return sender->loaded || sender->head < sender->tail || sender->orders.waiting;
 }
 
+static void
+prepare_block(struct sender *sender) {
+  sender->symbol = 0;
+  sender->symbols = symbol_count(sender->block_bytes);
+  sender->with_parity = sender->symbols + sender->parity;
+  sender->loaded = true;
+  if (sender->parity == 0)
+    return;
+  memset(sender->data + sender->block_bytes, 0, (size_t)sender->symbols * COPSE_SYMBOL_BYTES - sender->block_bytes);
+  parity_make(sender->data, sender->symbols, sender->parity);
+}
+
 /* Has a block with an unsent symbol at hand: 1, 0 when nothing is ordered, or -EIO. */
 static int
 load_block(struct sender *sender) {
@@ -45,8 +57,7 @@ load_block(struct sender *sender) {
     sender->block_bytes = content_block_bytes(sender->content, sender->block);
     if (blocks_read(sender->blocks, (uint64_t)sender->block * COPSE_BLOCK_BYTES, sender->data, sender->block_bytes) < 0)
       return -EIO;
-    sender->symbol = 0;
-    sender->loaded = true;
+    prepare_block(sender);
   }
   return 1;
 }
@@ -54,20 +65,22 @@ load_block(struct sender *sender) {
 static void
 prepare_packet(struct sender *sender, uint32_t length) {
   struct prepared *prepared = &sender->batch[sender->tail++];
+  bool parity = sender->symbol >= sender->symbols;
+  uint32_t place = parity ? COPSE_SYMBOLS_PER_BLOCK + sender->symbol - sender->symbols : sender->symbol;
   struct packet_fields fields = {
-    .type = COPSE_DATA,
+    .type = parity ? COPSE_PARITY : COPSE_DATA,
     .label = sender->label,
     .block = sender->block,
-    .symbol = (uint16_t)sender->symbol,
+    .symbol = (uint16_t)(parity ? sender->symbol - sender->symbols : sender->symbol),
     .payload = (uint16_t)length,
     .sequence = ++sender->sequence,
   };
 
   packet_header((struct copse_header *)prepared->packet, &fields, sender->key);
-  memcpy(prepared->packet + COPSE_HEADER_BYTES, sender->data + (size_t)sender->symbol * COPSE_SYMBOL_BYTES, length);
+  memcpy(prepared->packet + COPSE_HEADER_BYTES, sender->data + (size_t)place * COPSE_SYMBOL_BYTES, length);
   sender->symbol++;
   prepared->block = sender->block;
-  prepared->last = sender->symbol == symbol_count(sender->block_bytes);
+  prepared->last = sender->symbol == sender->with_parity;
   prepared->bytes = (uint16_t)(COPSE_HEADER_BYTES + length);
   sender->loaded = !prepared->last;
 }
@@ -82,7 +95,8 @@ prepare_batch(struct sender *sender) {
     int status = load_block(sender);
     if (status <= 0)
       return status;
-    uint32_t length = symbol_length(sender->block_bytes, sender->symbol);
+    uint32_t length =
+      sender->symbol < sender->symbols ? symbol_length(sender->block_bytes, sender->symbol) : COPSE_SYMBOL_BYTES;
     if (!uplink_take_tree(sender->uplink, length + overhead))
       return 0;
     prepare_packet(sender, length);

@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "orders.h"
 #include "packet.h"
+#include "parity.h"
 #include "uplink.h"
 #include <sys/socket.h>
 
@@ -25,9 +26,11 @@ struct sender {
   uint32_t label;
   uint8_t key[COPSE_KEY_BYTES];
 
-  bool loaded; /* `block` is in `data` and not sent to its end */
-  uint32_t block, block_bytes, symbol;
-  uint8_t data[COPSE_BLOCK_BYTES];
+  uint32_t parity; /* symbols sent with each block, at most PARITY_MAX */
+  bool loaded;     /* `block` is in `data` and not sent to its end */
+  uint32_t block, block_bytes;
+  uint32_t symbol, symbols, with_parity; /* next one; of the block; and in all */
+  uint8_t data[PARITY_BUFFER_BYTES];
 
   /* Packets that are paid for and not yet taken by the kernel: [head, tail). */
   unsigned head, tail;

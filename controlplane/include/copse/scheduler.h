@@ -47,6 +47,7 @@ struct copse_demand {
   uint64_t downlinks_bps; /* theirs, together */
   uint64_t audience;      /* the newest of them */
   uint64_t senders_bps;   /* what all that have the whole content can send */
+  uint32_t loss_ppm;      /* of the symbols that trees bring them: their lower median */
 };
 /* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together seven
  * tenths of the mean downlink. The rest is for headers, bursts and repair. */
@@ -59,6 +60,11 @@ bool copse_scheduler_ask(struct copse_scheduler *scheduler, uint64_t member, uin
  * downlink, for what a downlink cannot take is lost; else as copse_scheduler_repeat_rate. */
 uint64_t copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                               const struct copse_demand *demand);
+
+/* Parity symbols that are worth sending with each block, of `symbols`, to an audience that loses so much: half as many
+ * again as are lost on average (docs/decisions/parity.md); none where so little is lost that repair is cheaper, and
+ * none where so much is that it is want of bandwidth. */
+uint32_t copse_scheduler_parity(const struct copse_demand *demand, uint32_t symbols);
 
 /* The member has injected a range of its orders for this audience; parts not ordered by it are ignored. Keeps its other
  * orders alive. */
