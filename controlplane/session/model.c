@@ -24,13 +24,6 @@ plans_stale(const struct copse_model *model) {
     ((struct copse_session *)model->sessions.items[i])->planning.stale = true;
 }
 
-void
-copse_model_set_fan_out(struct copse_model *model, uint32_t fan_out) {
-  if (model->fan_out != fan_out)
-    plans_stale(model);
-  model->fan_out = fan_out;
-}
-
 static int
 apply_pop(struct copse_model *model, const char *name, const json_t *value, uint64_t revision) {
   struct copse_pop *pop = copse_entry(&model->pops, name, sizeof(*pop));
@@ -314,7 +307,7 @@ copse_model_apply(struct copse_model *model, const char *key, const char *value,
 
 int
 copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision) {
-  struct copse_model loaded = {.changed = true, .fan_out = model->fan_out};
+  struct copse_model loaded = {.changed = true};
   int result = 0;
 
   *revision = UINT64_MAX;

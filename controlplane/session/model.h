@@ -132,14 +132,12 @@ struct copse_model {
   struct copse_set stats;      /* struct copse_pop_stats */
   struct copse_set deleted[2]; /* keys and the revision they went at: the latest, and those before them */
   bool changed;                /* since the user last cleared it, but for stats */
-  uint32_t fan_out;            /* next hops a tree may have at a PoP, as our own dataplane has it; 0: not known */
 };
 
 /* One change of the store; values that are no records count as absent. Changes older than what is known of a key, also
  * that it is gone, are ignored: own commits may be applied before the watch brings them, and changes may come twice,
  * late, or in another order. -ENOMEM. */
 int copse_model_apply(struct copse_model *model, const char *key, const char *value, uint64_t revision);
-void copse_model_set_fan_out(struct copse_model *model, uint32_t fan_out);
 /* Reads the store into the model, in place of what it held; `revision` is what to watch from. On failure the model
  * stays as it was: what a dataplane holds must not be taken for superfluous because a store is away. */
 int copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t *revision);

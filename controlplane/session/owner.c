@@ -224,8 +224,6 @@ walk_session(struct copse_control *control, struct copse_session *session, uint6
 
 void
 copse_owner_walk(struct copse_control *control, uint64_t now_ms) {
-  if (control->nodes.shadow.limits.fan_out > 0)
-    copse_model_set_fan_out(&control->model, control->nodes.shadow.limits.fan_out);
   /* Backwards: a session may vanish with its last key. */
   for (size_t i = control->model.sessions.count; i-- > 0;)
     if (i < control->model.sessions.count)

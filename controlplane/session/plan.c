@@ -258,6 +258,14 @@ inputs_free(struct inputs *inputs) {
   free(inputs->uplinks);
 }
 
+/* Next hops a tree may have at a PoP; 0: not known. */
+static uint64_t
+fan_out_of(const struct copse_model *model, const char *name) {
+  const struct copse_pop *pop = copse_set_find(&model->pops, name);
+
+  return pop == NULL ? 0 : pop->record.fan_out;
+}
+
 void
 copse_plan_digest(const struct copse_model *model, const struct copse_session *session,
                   const struct copse_control_config *config, uint8_t digest[32]) {
@@ -272,7 +280,9 @@ copse_plan_digest(const struct copse_model *model, const struct copse_session *s
     for (size_t i = 0; i < inputs.area_count; i++) {
       struct copse_area *area = &inputs.areas[i];
       const char *name = inputs.names[area->pop];
+      uint64_t fan_out = fan_out_of(model, name);
 
+      crypto_generichash_update(&state, (const void *)&fan_out, sizeof(fan_out));
       crypto_generichash_update(&state, (const void *)name, strlen(name) + 1);
       crypto_generichash_update(&state, (const void *)&area->seed, sizeof(area->seed));
       crypto_generichash_update(&state, (const void *)&area->growth, sizeof(area->growth));
@@ -283,7 +293,6 @@ copse_plan_digest(const struct copse_model *model, const struct copse_session *s
       crypto_generichash_update(&state, (const void *)inputs.arcs, inputs.arc_count * sizeof(*inputs.arcs));
     inputs_free(&inputs);
   }
-  crypto_generichash_update(&state, (const void *)&model->fan_out, sizeof(model->fan_out));
   for (size_t i = 0; i < session->plan.leaving_count; i++)
     if (copse_tree_is_held(model, session, session->plan.leaving[i].id))
       crypto_generichash_update(&state, (const void *)session->plan.leaving[i].id, COPSE_ID_BYTES);
@@ -413,16 +422,21 @@ number_plan(const struct inputs *inputs, const struct copse_plan_record *record,
   return plan->trees == NULL ? -ENOMEM : 0;
 }
 
-/* Children a PoP may have in a tree: its dataplane has room for so many next hops, and members are next hops too. */
+/* Children any PoP may have in a tree, 0: no limit. The dataplane of each has room for so many next hops, and members
+ * are next hops too. */
 static uint32_t
-max_fanout(const struct inputs *inputs, const struct copse_control_config *config, uint32_t fan_out) {
-  size_t members = 0;
-  uint32_t room;
+max_fanout(const struct copse_model *model, const struct inputs *inputs, const struct copse_control_config *config) {
+  uint64_t least = config->max_fanout;
 
-  for (size_t i = 0; i < inputs->area_count; i++)
-    members = inputs->areas[i].uplink_count > members ? inputs->areas[i].uplink_count : members;
-  room = fan_out > members ? fan_out - (uint32_t)members : 1;
-  return fan_out == 0 || (config->max_fanout > 0 && config->max_fanout < room) ? (uint32_t)config->max_fanout : room;
+  for (size_t i = 0; i < inputs->area_count; i++) {
+    const struct copse_area *area = &inputs->areas[i];
+    uint64_t fan_out = fan_out_of(model, inputs->names[area->pop]);
+    uint64_t room = fan_out > area->uplink_count ? fan_out - area->uplink_count : 1;
+
+    if (fan_out != 0 && (least == 0 || room < least))
+      least = room;
+  }
+  return least < UINT32_MAX ? (uint32_t)least : 0;
 }
 
 static int
@@ -495,12 +509,13 @@ plant_best(const struct copse_network *network, const struct inputs *inputs, con
 
 /* From the trees the session has, so that they change no more than they must; and than they might, to improve. */
 static int
-build(const struct inputs *inputs, const struct copse_session *session, const struct copse_control_config *config,
-      uint32_t fan_out, bool improve, struct copse_plan_record *plan, struct copse_error *error) {
+build(const struct copse_model *model, const struct inputs *inputs, const struct copse_session *session,
+      const struct copse_control_config *config, bool improve, struct copse_plan_record *plan,
+      struct copse_error *error) {
   struct copse_network network = {
     .pops = inputs->name_count, .egress_bps = inputs->egress_bps, .arcs = inputs->arcs, .arc_count = inputs->arc_count};
   struct copse_shape shape = {.max_depth = (uint32_t)config->max_depth,
-                              .max_fanout = max_fanout(inputs, config, fan_out)};
+                              .max_fanout = max_fanout(model, inputs, config)};
   struct copse_forest *forest = NULL;
   struct copse_bound bound;
   struct copse_plan before;
@@ -532,7 +547,7 @@ copse_plan_make(const struct copse_model *model, const struct copse_session *ses
   if (inputs_gather(&inputs, model, session, config) && plan->numbers != NULL)
     result = session->finished || session->revision == 0 || inputs.area_count == 0
                ? 0
-               : build(&inputs, session, config, model->fan_out, improve, plan, error);
+               : build(model, &inputs, session, config, improve, plan, error);
   inputs_free(&inputs);
   if (result == 0)
     result = copse_plan_switch(model, session, plan);

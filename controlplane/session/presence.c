@@ -10,8 +10,10 @@
 /* Puts our record under the present lease. */
 static int
 announce(struct copse_control *control) {
-  struct copse_pop_record record = {
-    .endpoint = control->endpoint, .stamp_port = (uint16_t)control->config->stamp_port, .lease = control->lease};
+  struct copse_pop_record record = {.endpoint = control->endpoint,
+                                    .stamp_port = (uint16_t)control->config->stamp_port,
+                                    .fan_out = control->nodes.shadow.limits.fan_out,
+                                    .lease = control->lease};
   char key[16 + COPSE_NAME_BYTES], *text;
   struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .lease = control->lease};
   int result;
@@ -143,9 +145,12 @@ copse_presence_start(struct copse_control *control, struct copse_error *error) {
 void
 copse_presence_walk(struct copse_control *control, uint64_t now_ms) {
   const struct copse_pop *pop = copse_set_find(&control->model.pops, control->config->pop);
+  uint64_t fan_out = control->nodes.shadow.limits.fan_out;
   struct copse_error error;
   int result = 0;
 
+  if (control->lease != 0 && pop != NULL && fan_out != 0 && pop->record.fan_out != fan_out)
+    announce(control); /* our dataplane is another, or known only now */
   if (control->lease != 0 && now_ms - control->renewed_ms < control->config->presence_ms / 5)
     return;
   if (control->lease != 0)

@@ -107,6 +107,7 @@ copse_pop_read(const json_t *json, struct copse_pop_record *out) {
   uint16_t port;
 
   out->stamp_port = 0;
+  out->fan_out = copse_json_number_or(json, "fan_out", 0);
   return copse_json_text(json, "address", address, sizeof(address)) && read_port(json, "port", &port) &&
          (json_object_get(json, "stamp_port") == NULL || read_port(json, "stamp_port", &out->stamp_port)) &&
          copse_endpoint_parse(address, port, &out->endpoint) &&
@@ -118,9 +119,9 @@ copse_pop_write(const struct copse_pop_record *pop) {
   char address[COPSE_ADDRESS_BYTES];
 
   copse_endpoint_text(&pop->endpoint, address);
-  return json_pack("{s:s, s:i, s:o*, s:s, s:I}", "address", address, "port", (int)ntohs(pop->endpoint.port),
-                   "stamp_port", pop->stamp_port == 0 ? NULL : json_integer(pop->stamp_port), "api", pop->api, "lease",
-                   (json_int_t)pop->lease);
+  return json_pack("{s:s, s:i, s:o*, s:s, s:I, s:I}", "address", address, "port", (int)ntohs(pop->endpoint.port),
+                   "stamp_port", pop->stamp_port == 0 ? NULL : json_integer(pop->stamp_port), "api", pop->api,
+                   "fan_out", (json_int_t)pop->fan_out, "lease", (json_int_t)pop->lease);
 }
 
 bool

@@ -20,7 +20,8 @@ struct copse_pop_record {
   struct copse_endpoint endpoint; /* of its dataplane */
   uint16_t stamp_port;            /* of its Session-Reflector, host order; 0: none */
   char api[COPSE_URL_BYTES];
-  uint64_t lease; /* that the record lives under */
+  uint64_t fan_out; /* next hops a tree may have at its dataplane; 0: not known */
+  uint64_t lease;   /* that the record lives under */
 };
 
 struct copse_link_record {

@@ -249,7 +249,15 @@ Test(plan, trees_move_for_one_that_is_missing_only_to_improve) {
   copse_plan_record_free(&better);
 }
 
-Test(plan, no_pop_gets_more_children_than_its_dataplane_has_room_for) {
+static void
+put_fan_out(const char *pop, unsigned fan_out) {
+  char key[32];
+
+  snprintf(key, sizeof(key), "/pops/%s", pop);
+  put(key, "{\"address\":\"198.18.1.1\",\"port\":7117,\"api\":\"\",\"lease\":1,\"fan_out\":%u}", fan_out);
+}
+
+Test(plan, no_pop_gets_more_children_than_any_dataplane_has_room_for) {
   struct copse_plan_record plan;
 
   for (unsigned from = 1; from <= 3; from++) /* a star around N1 */
@@ -264,11 +272,12 @@ Test(plan, no_pop_gets_more_children_than_its_dataplane_has_room_for) {
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
   copse_plan_record_free(&plan);
-  copse_model_set_fan_out(&model, 3); /* a member of N1 and two children */
+  put_fan_out("N1", 100);
+  put_fan_out("N2", 3); /* a member and two children */
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
   copse_plan_record_free(&plan);
-  copse_model_set_fan_out(&model, 2);
+  put_fan_out("N2", 2);
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_INFEASIBLE);
   cr_expect_str_eq(rooted(&plan, "N1")->reason,

@@ -68,6 +68,7 @@ Test(session, trees_are_installed_with_their_labels) {
   session = cluster_session(&cluster, S);
   cr_assert_eq(session->plan.tree_count, 3);
   check_plan(session);
+  cr_expect_eq(((struct copse_pop *)copse_set_find(&cluster.model.pops, "N2"))->record.fan_out, FAKE_HOPS);
   cr_expect(cluster_is_not_oversold(&cluster));
   cluster_run(&cluster, 100);
   session = cluster_session(&cluster, S);
