@@ -36,7 +36,7 @@ sync_all(void) {
 
 Test(survive, events_that_come_twice_late_and_out_of_order) {
   struct copse_caller alice = {.role = COPSE_ROLE_ACCOUNT, .account = "alice"};
-  char *more[3] = {NULL};
+  char *more[3] = {NULL}, *passing;
 
   srandom(11);
   three_start("finish_ms = 60000;", 10 * GB);
@@ -51,6 +51,10 @@ Test(survive, events_that_come_twice_late_and_out_of_order) {
       copse_member_leave(cluster.pops[pop].control, &alice, S, more[pop], &answer);
     free(more[pop]);
     more[pop] = cluster_join(&cluster, pop, S, "alice", 20 + (unsigned)round, round % 2 == 0, &status);
+    passing = cluster_join(&cluster, pop, S, "alice", 60 + (unsigned)round, false, &status);
+    if (passing != NULL) /* others may hear that it left before they hear that it came */
+      copse_member_leave(cluster.pops[pop].control, &alice, S, passing, &(struct copse_answer){0});
+    free(passing);
     cluster_run(&cluster, 60);
     if (round == 5)
       fake_dataplane_restart(cluster.pops[1].dataplane);
@@ -259,4 +263,37 @@ Test(survive, a_control_plane_that_starts_again_sees_no_loss_where_there_is_none
     cr_expect(!now.loss_known || now.loss < 0.02, "second %d: %g", i, now.loss);
   }
   cr_expect_geq(known, 10);
+}
+
+static bool
+has_allowance(struct cluster *c, const char *root) {
+  const struct copse_planned_tree *tree = copse_session_rooted(cluster_session(c, S), root);
+  const struct fake_tree *node = fake_tree_find(c->pops[three_pop(root)].dataplane, strtoull(tree->id, NULL, 16));
+
+  return node != NULL && node->allowance_bytes > 0;
+}
+
+/* A tree that has carried something stays where it is rooted until that can be charged. */
+Test(survive, a_full_disk_when_a_tree_goes) {
+  const struct copse_account *alice;
+  const char *root;
+  char text[512];
+  uint64_t id;
+
+  three_start("", 10 * GB);
+  root = strcmp(cluster_session(&cluster, S)->owner, "N1") == 0 ? "N2" : "N1";
+  cr_assert(cluster_until(&cluster, has_allowance, root, 10000));
+  id = strtoull(copse_session_rooted(cluster_session(&cluster, S), root)->id, NULL, 16);
+  cr_assert_gt(fake_tree_carry(cluster.pops[three_pop(root)].dataplane, id, 100000), 0);
+  faults[three_pop(root) + 1].unwritable = -ENOSPC;
+  cluster_session_text(text, sizeof(text), 1000, "finished");
+  cluster_put(&cluster, "/sessions/" S, text);
+  cluster_run(&cluster, 1500);
+  cr_expect_not_null(fake_tree_find(cluster.pops[three_pop(root)].dataplane, id));
+  faults[three_pop(root) + 1].unwritable = 0;
+  cr_assert(cluster_until(&cluster, three_are_over, S, 10000));
+  check_books();
+  alice = copse_set_find(&cluster.model.accounts, "alice");
+  cr_expect_gt(alice->record.bytes[COPSE_BOOK_CHARGED], 0);
+  cr_expect_eq(alice->record.bytes[COPSE_BOOK_LOST], 0);
 }
