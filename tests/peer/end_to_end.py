@@ -187,6 +187,20 @@ class Direct(Case):
         wait_for("done reported", lambda: all(m.status["done"] for m in control.sessions[session].members.values()))
         self.finish(control, session, seed, getter)
 
+    def test_control_plane_away_from_the_start(self):
+        """Nobody answers when a peer starts: it says so once, and begins when somebody does."""
+        control, path, output = self.control(), self.file(1_000_000), self.directory / "out"
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        control.stop()
+        getter = self.peer(control, "get", session, "-o", output, "--direct", "--leave")
+        wait_for("words", lambda: any("cannot reach" in line and "trying again" in line for line in getter.words))
+        self.assertIsNone(getter.process.poll())
+        control.start()
+        self.assertEqual(getter.wait(), 0)
+        self.same(path, output)
+        self.assertEqual(sum("cannot reach" in line for line in getter.words), 1, getter.words)
+
     def test_forgotten_member_joins_again(self):
         control, path, output = self.control(), self.file(2_000_000), self.directory / "out"
         seed = self.peer(control, "share", path, up="10M")
