@@ -19,60 +19,93 @@ copse_tree_is_held(const struct copse_model *model, const struct copse_session *
   return false;
 }
 
+struct switching {
+  const struct copse_model *model;
+  const struct copse_session *session;
+  json_t *holdings; /* of trees that stay, of those that leave, and of those that could not be replaced yet */
+  json_t *sums;     /* by link, and by PoP with a limit: what all sessions hold; counted when first asked, then kept */
+};
+
+/* What all sessions hold of a link, or out of a PoP: an integer in `sums`, NULL without memory. */
+static json_t *
+sum_of(const struct switching *switching, const char *name, uint64_t (*count)(const struct switching *, const char *)) {
+  json_t *sum = json_object_get(switching->sums, name);
+
+  if (sum == NULL) {
+    sum = json_integer((json_int_t)count(switching, name));
+    json_object_set_new(switching->sums, name, sum);
+  }
+  return sum;
+}
+
+static uint64_t
+count_link(const struct switching *switching, const char *name) {
+  const struct copse_link *link = copse_set_find(&switching->model->links, name);
+
+  return link != NULL ? copse_link_held_by_others(link, switching->session) : 0;
+}
+
+static uint64_t
+count_pop(const struct switching *switching, const char *pop) {
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < switching->model->links.count; i++) {
+    const struct copse_link *link = switching->model->links.items[i];
+
+    if (strcmp(link->from, pop) == 0)
+      sum += (uint64_t)json_integer_value(sum_of(switching, link->name, count_link));
+  }
+  return sum;
+}
+
+static void
+add_to(json_t *sum, uint64_t more) {
+  json_integer_set(sum, json_integer_value(sum) + (json_int_t)more);
+}
+
 /* Raises what the tree's root holds on each of its links to the rate. */
 static void
-hold(json_t *holdings, const struct copse_session *session, const struct copse_planned_tree *tree, uint64_t rate_bps) {
+hold(const struct switching *switching, const struct copse_planned_tree *tree, uint64_t rate_bps) {
   char holder[COPSE_SESSION_BYTES + COPSE_NAME_BYTES];
 
-  snprintf(holder, sizeof(holder), "%s/%s", session->id, tree->root);
+  snprintf(holder, sizeof(holder), "%s/%s", switching->session->id, tree->root);
   for (size_t i = 0; i < tree->edge_count; i++) {
+    const struct copse_tree_edge *edge = &tree->edges[i];
     char link[2 * COPSE_NAME_BYTES];
     json_t *held;
+    uint64_t has;
 
-    snprintf(link, sizeof(link), "%s/%s", tree->edges[i].from, tree->edges[i].to);
-    held = json_object_get(holdings, link);
+    snprintf(link, sizeof(link), "%s/%s", edge->from, edge->to);
+    held = json_object_get(switching->holdings, link);
     if (held == NULL) {
       held = json_object();
-      json_object_set_new(holdings, link, held);
+      json_object_set_new(switching->holdings, link, held);
     }
-    if ((uint64_t)json_integer_value(json_object_get(held, holder)) < rate_bps)
-      json_object_set_new(held, holder, json_integer((json_int_t)rate_bps));
+    has = (uint64_t)json_integer_value(json_object_get(held, holder));
+    if (has >= rate_bps)
+      continue;
+    json_object_set_new(held, holder, json_integer((json_int_t)rate_bps));
+    if (switching->sums != NULL) {
+      add_to(json_object_get(switching->sums, edge->from), rate_bps - has);
+      add_to(sum_of(switching, link, count_link), rate_bps - has);
+    }
   }
 }
 
 json_t *
 copse_plan_holdings(const struct copse_session *session, const struct copse_plan_record *plan) {
-  json_t *holdings = json_object();
+  struct switching switching = {.session = session, .holdings = json_object()};
 
   for (size_t i = 0; i < plan->tree_count; i++)
-    hold(holdings, session, &plan->trees[i], plan->trees[i].rate_bps);
+    hold(&switching, &plan->trees[i], plan->trees[i].rate_bps);
   for (size_t i = 0; i < plan->leaving_count; i++)
-    hold(holdings, session, &plan->leaving[i], plan->leaving[i].rate_bps);
-  return holdings;
+    hold(&switching, &plan->leaving[i], plan->leaving[i].rate_bps);
+  return switching.holdings;
 }
 
-struct switching {
-  const struct copse_model *model;
-  const struct copse_session *session;
-  json_t *holdings; /* of trees that stay, of those that leave, and of those that could not be replaced yet */
-};
-
-static uint64_t
-sum_of(const json_t *rates) {
-  uint64_t sum = 0;
-  const char *holder;
-  json_t *rate;
-
-  json_object_foreach((json_t *)rates, holder, rate) {
-    sum += (uint64_t)json_integer_value(rate);
-  }
-  return sum;
-}
-
-/* What is held of a link, by all sessions. */
 static uint64_t
 held_on(const struct switching *switching, const struct copse_link *link) {
-  return copse_link_held_by_others(link, switching->session) + sum_of(json_object_get(switching->holdings, link->name));
+  return (uint64_t)json_integer_value(sum_of(switching, link->name, count_link));
 }
 
 /* What an edge needs in addition to what the tree's root holds on its link. */
@@ -90,18 +123,15 @@ needs(const struct switching *switching, const struct copse_planned_tree *tree, 
 static bool
 egress_fits(const struct switching *switching, const struct copse_planned_tree *tree, const char *pop) {
   const struct copse_egress *egress = copse_set_find(&switching->model->egress, pop);
-  uint64_t sum = 0;
+  uint64_t sum;
 
-  for (size_t i = 0; i < tree->edge_count && egress != NULL; i++)
+  if (egress == NULL)
+    return true;
+  sum = (uint64_t)json_integer_value(sum_of(switching, pop, count_pop));
+  for (size_t i = 0; i < tree->edge_count; i++)
     if (strcmp(tree->edges[i].from, pop) == 0)
       sum += needs(switching, tree, &tree->edges[i]);
-  for (size_t i = 0; i < switching->model->links.count && egress != NULL; i++) {
-    const struct copse_link *link = switching->model->links.items[i];
-
-    if (strcmp(link->from, pop) == 0)
-      sum += held_on(switching, link);
-  }
-  return egress == NULL || sum <= egress->record.egress_bps;
+  return sum <= egress->record.egress_bps;
 }
 
 /* What the tree needs is free on every link, and out of every PoP. */
@@ -151,20 +181,19 @@ hold_old(struct switching *switching, const struct copse_plan_record *plan) {
 
   for (size_t i = 0; i < before->leaving_count; i++)
     if (copse_tree_is_held(switching->model, switching->session, before->leaving[i].id))
-      hold(switching->holdings, switching->session, &before->leaving[i], before->leaving[i].rate_bps);
+      hold(switching, &before->leaving[i], before->leaving[i].rate_bps);
   for (size_t i = 0; i < before->tree_count; i++) {
     const struct copse_planned_tree *old = &before->trees[i];
 
     if (old->status == COPSE_TREE_OK && !is_planned(plan, old->id) &&
         copse_tree_is_held(switching->model, switching->session, old->id))
-      hold(switching->holdings, switching->session, old, old->rate_bps);
+      hold(switching, old, old->rate_bps);
   }
   for (size_t i = 0; i < plan->tree_count; i++) { /* a tree that stays takes a lower rate at once */
     const struct copse_planned_tree *tree = &plan->trees[i], *old = copse_session_tree(switching->session, tree->id);
 
     if (tree->status == COPSE_TREE_OK && old != NULL)
-      hold(switching->holdings, switching->session, old,
-           tree->rate_bps < old->rate_bps ? tree->rate_bps : old->rate_bps);
+      hold(switching, old, tree->rate_bps < old->rate_bps ? tree->rate_bps : old->rate_bps);
   }
 }
 
@@ -238,7 +267,7 @@ put_in_place(struct switching *switching, struct copse_plan_record *plan, struct
     if (tree->status != COPSE_TREE_OK)
       continue;
     if (fits(switching, tree)) {
-      hold(switching->holdings, switching->session, tree, tree->rate_bps);
+      hold(switching, tree, tree->rate_bps);
       continue;
     }
     kept = hold_back(switching, tree);
@@ -253,14 +282,14 @@ put_in_place(struct switching *switching, struct copse_plan_record *plan, struct
 int
 copse_plan_switch(const struct copse_model *model, const struct copse_session *session,
                   struct copse_plan_record *plan) {
-  struct switching switching = {.model = model, .session = session, .holdings = json_object()};
-  struct copse_planned_tree *stuck;
-  int result;
+  struct switching switching = {.model = model, .session = session, .holdings = json_object(), .sums = json_object()};
+  struct copse_planned_tree *stuck = NULL;
+  int result = switching.holdings != NULL && switching.sums != NULL ? 0 : -ENOMEM;
 
-  if (switching.holdings == NULL)
-    return -ENOMEM;
-  hold_old(&switching, plan);
-  result = put_in_place(&switching, plan, &stuck);
+  if (result == 0) {
+    hold_old(&switching, plan);
+    result = put_in_place(&switching, plan, &stuck);
+  }
   if (result == 0)
     result = list_leaving(plan, &switching);
   if (result == 0 && stuck != NULL && plan->leaving_count == 0) {
@@ -274,6 +303,7 @@ copse_plan_switch(const struct copse_model *model, const struct copse_session *s
     if (result == 0)
       plan->leaving[plan->leaving_count++] = old;
   }
+  json_decref(switching.sums);
   json_decref(switching.holdings);
   return result;
 }
