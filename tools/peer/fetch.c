@@ -12,9 +12,11 @@
 /* Trees that show no sign of life for so long are not waited for: everything is fetched until they do. */
 #define SILENT_NS (2000 * MILLISECOND)
 /* Without a byte for so long a request is given up; and for as long as this many blocks usually take, whatever is
- * longer. */
+ * longer. The next to the same peer may take twice that, so that what waits in a full queue before a slow downlink
+ * comes in the end. */
 #define STUCK_NS (3000 * MILLISECOND)
 #define STUCK_BLOCKS 4
+#define STUCK_DOUBLINGS 4U
 #define ENDGAME_NS                                                                                                     \
   (500 * MILLISECOND) /* a request this old, or a block's time, may be doubled when nothing else is left */
 #define RUN_BLOCKS 16U
@@ -205,6 +207,13 @@ double_slow_ones(struct fetch *fetch, uint64_t now) {
   }
 }
 
+static bool
+is_stuck(const struct fetch *fetch, const struct download *download, uint64_t now) {
+  unsigned doublings = download->contact->stuck < STUCK_DOUBLINGS ? download->contact->stuck : STUCK_DOUBLINGS;
+
+  return now - download->moved > longer(STUCK_NS, STUCK_BLOCKS * fetch->block_ns) << doublings;
+}
+
 /* Ends downloads that are stuck, of somebody banned, or of blocks that came another way. */
 static void
 end_useless(struct fetch *fetch, uint64_t now) {
@@ -215,9 +224,11 @@ end_useless(struct fetch *fetch, uint64_t now) {
       continue;
     for (uint32_t k = 0; k < download->count; k++)
       useful |= !blocks_has(fetch->config.blocks, download->first + k);
-    if (!useful || now - download->moved > longer(STUCK_NS, STUCK_BLOCKS * fetch->block_ns) ||
-        swarm_banned(&fetch->swarm, download->contact))
+    bool stuck = is_stuck(fetch, download, now);
+    if (!useful || stuck || swarm_banned(&fetch->swarm, download->contact)) {
+      download->contact->stuck += useful && stuck;
       download_end(download, useful, now);
+    }
   }
 }
 

@@ -155,7 +155,7 @@ void
 swarm_outcome(struct swarm *swarm, struct contact *contact, enum outcome outcome, uint64_t now) {
   switch (outcome) {
   case OUTCOME_SERVED:
-    contact->failures = 0;
+    contact->failures = contact->stuck = 0;
     return;
   case OUTCOME_BUSY:
     contact->not_before = now + backoff(swarm, contact->failures, BUSY_NS, BUSY_MAX_NS);

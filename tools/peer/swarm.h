@@ -19,6 +19,7 @@ struct contact {
   uint64_t polled;     /* when that began, ns */
   unsigned downloads;  /* under way from it */
   unsigned failures;   /* in a row */
+  unsigned stuck;      /* requests given up in a row, for want of a byte */
   uint64_t not_before; /* ns */
 };
 
