@@ -22,6 +22,7 @@ STUDIES = os.path.join(ROOT, "config", "studies")
 STUDY = os.path.join(STUDIES, "paper.cfg")
 VARIED = {  # what a study varies: how to show it, its unit, how much of that a value is
     "budget_bps": ("budget of a CDN link", "Mbit/s", 1e-6), "seeds": ("seeds", "", 1), "loss": ("loss on an access link", "%", 100),
+    "core": ("rates inside the network", "", 1),
     "growth": ("growth factor C", "", 1), "slow": ("slow receivers", "", 1)}
 LOOKS = {("p2p", "flash"): ('"#2980b9"', 5), ("p2p", "poisson"): ('"#8e44ad"', 9),
          ("cdn", "flash"): ('"#c0392b"', 7), ("cdn", "poisson"): ('"#d68910"', 11)}
@@ -107,6 +108,17 @@ def draw_varied(name, key, rows, directory):
             "set yrange [1:*]" + ("\nset logscale x" if key == "budget_bps" else ""))
 
 
+def draw_crowd(rows, directory):
+    """Last peer of a flash crowd over the floor, by the number of peers."""
+    series = []
+    for mode in ("p2p", "cdn"):
+        for core, look in zip(sorted({row["core"] for row in rows}), (LOOKS[mode, "flash"], LOOKS[mode, "poisson"])):
+            series.append((f"{mode}, network x {core:g}", look, [(row["peers"], row["ratio_to_floor"]) for row in rows if (
+                row["mode"], row["arrivals"], row["core"]) == (mode, "flash", core)]))
+    picture(os.path.join(directory, "study-crowd.png"), f"Flash crowds, {rows[0]['size_mb']:.0f} MB", "peers",
+            "last peer / floor", series, "set logscale xy\nset yrange [1:*]")
+
+
 def simulate_study(name, arguments):
     """Runs a study: JSON and CSV into the directory, its table printed. Its rows, and those of all peers."""
     table = os.path.join(arguments.out, f"{name}.csv")
@@ -134,7 +146,9 @@ def run_sim(arguments):
     for name in arguments.study:
         rows, peers = simulate_study(name, arguments)
         key = next((key for key in VARIED if key in rows[0]), None)
-        if key:
+        if name == "crowd":
+            draw_crowd(rows, arguments.out)
+        elif key:
             draw_varied(name, key, rows, arguments.out)
         elif name in PAPER:
             papers += peers

@@ -158,6 +158,21 @@ Test(session, who_comes_late_gets_what_it_missed_from_trees, .fini = free_study)
   cr_expect(lt(dbl, mean_over_bound(), 1.40), "1.448 when blocks are injected once only");
 }
 
+/* With more peers in an area than an answer of the control plane names, some of those it names are from elsewhere. */
+Test(session, an_area_without_a_seed_gets_the_file_however_many_there_are, .fini = free_study) {
+  char config[sizeof(text)];
+  struct copse_error error;
+
+  snprintf(config, sizeof(config), text, "0.0", "");
+  cr_assert(eq(int, study_read_text("test", config, &study, &error), 0), "%s", error.text);
+  study.peers[0] = 3 * 66;
+  study.sizes_bytes[0] = 100000;
+  study.runs = 1;
+  study.arrivals[STUDY_POISSON] = study.modes[1] = false;
+  runs_of_study();
+  expect_within_physics(&runs[0]);
+}
+
 static char *
 csv_of_study(void) {
   char *bytes = NULL;

@@ -16,7 +16,8 @@
 #define RANGES 256
 #define SILENCE_MS 5000
 #define HEADROOM 0.98
-#define PEERS_MAX 64U
+#define PEERS_MAX 64U     /* named in a reply */
+#define PEERS_NEAREST 48U /* of those, first from the own area */
 
 /* ---- control plane ---- */
 
@@ -33,28 +34,28 @@ is_complete(const struct sim_peer *peer) {
 /* The session as the scheduler must know it; `*senders` of the area have everything. */
 static struct copse_demand
 demand_of(const struct sim_session *session, uint32_t of_pop, uint32_t *senders) {
+  const uint32_t pops = session->scenario.pop_count;
   struct copse_demand demand = {0};
+  uint64_t *areas_bps = sim_allocate(pops, sizeof(*areas_bps)); /* of complete peers */
 
   *senders = 0;
-  for (uint32_t pop = 0; pop < session->scenario.pop_count; pop++) {
-    uint64_t area = 0;
-    for (uint32_t i = 0; i < session->scenario.place_count; i++)
-      if (is_complete(&session->peers[i]) && session->peers[i].place->pop == pop) {
-        area += uplink_of(&session->peers[i]);
-        *senders += pop == of_pop;
-      }
-    if (session->trees[pop].planned)
-      demand.senders_bps += area < session->trees[pop].rate_bps ? area : session->trees[pop].rate_bps;
-  }
   for (uint32_t i = 0; i < session->scenario.place_count; i++) {
     const struct sim_peer *peer = &session->peers[i];
-    if (!peer->here || is_complete(peer))
-      continue;
-    demand.waiting++;
-    demand.downlinks_bps += peer->place->downlink_bps;
-    if (peer->arrived > demand.audience)
-      demand.audience = peer->arrived;
+    if (is_complete(peer)) {
+      areas_bps[peer->place->pop] += uplink_of(peer);
+      *senders += peer->place->pop == of_pop;
+    } else if (peer->here) {
+      demand.waiting++;
+      demand.downlinks_bps += peer->place->downlink_bps;
+      if (peer->arrived > demand.audience)
+        demand.audience = peer->arrived;
+    }
   }
+  for (uint32_t pop = 0; pop < pops; pop++)
+    if (session->trees[pop].planned)
+      demand.senders_bps +=
+        areas_bps[pop] < session->trees[pop].rate_bps ? areas_bps[pop] : session->trees[pop].rate_bps;
+  free(areas_bps);
   return demand;
 }
 
@@ -88,24 +89,39 @@ tell_injected(const struct sim_session *session, struct synced *synced) {
     ranges_append(&synced->injected, ranges[i].first, ranges[i].count);
 }
 
-/* Those of the own area first; with more than fit, each gets those that follow itself. */
+/* Names the peer that follows `to` by `distance`, unless it is away or named. */
+static void
+name_peer(const struct sim_peer *to, uint32_t distance, struct synced *synced, bool *named) {
+  const struct sim_session *session = to->session;
+  const uint32_t index = (to->index + distance) % session->scenario.place_count;
+  const struct sim_peer *peer = &session->peers[index];
+  struct peer_info *info = &synced->peers[synced->peer_count];
+
+  if (!peer->here || named[index])
+    return;
+  *info = (struct peer_info){
+    .near = peer->place->pop == to->place->pop, .done = is_complete(peer), .have = blocks_have(peer->blocks)};
+  snprintf(info->member, sizeof(info->member), "%u", index);
+  snprintf(info->url, sizeof(info->url), "sim:%u", index);
+  named[index] = true;
+  synced->peer_count++;
+}
+
+/* Those of the own area, and some of all, so that everybody is named by somebody; each gets those that follow itself.
+ */
 static void
 name_peers(const struct sim_peer *to, struct synced *synced) {
   const struct sim_session *session = to->session;
   const uint32_t count = session->scenario.place_count;
+  bool *named = sim_allocate(count, sizeof(*named));
 
   synced->peers = sim_allocate(PEERS_MAX, sizeof(*synced->peers));
-  for (int near = 1; near >= 0; near--)
-    for (uint32_t i = 1; i < count && synced->peer_count < PEERS_MAX; i++) {
-      const struct sim_peer *peer = &session->peers[(to->index + i) % count];
-      struct peer_info *info = &synced->peers[synced->peer_count];
-      if (!peer->here || (peer->place->pop == to->place->pop) != (near == 1))
-        continue;
-      *info = (struct peer_info){.near = near == 1, .done = is_complete(peer), .have = blocks_have(peer->blocks)};
-      snprintf(info->member, sizeof(info->member), "%u", peer->index);
-      snprintf(info->url, sizeof(info->url), "sim:%u", peer->index);
-      synced->peer_count++;
-    }
+  for (uint32_t i = 1; i < count && synced->peer_count < PEERS_NEAREST; i++)
+    if (session->peers[(to->index + i) % count].place->pop == to->place->pop)
+      name_peer(to, i, synced, named);
+  for (uint32_t i = 1; i < count && synced->peer_count < PEERS_MAX; i++)
+    name_peer(to, i, synced, named);
+  free(named);
 }
 
 static void

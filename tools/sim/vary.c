@@ -11,6 +11,12 @@ set_budget(struct study *study, double value) {
 }
 
 static void
+set_core(struct study *study, double value) {
+  study->backbone.bandwidth_bps *= value;
+  study->cdn.access_bps *= value;
+}
+
+static void
 set_growth(struct study *study, double value) {
   study->cdn.growth = value;
 }
@@ -36,6 +42,7 @@ static const struct quantity {
   void (*set)(struct study *study, double value);
 } quantities[] = {
   {"budget_bps", 1000, 1e12, set_budget},   {"growth", 1, 1e6, set_growth}, {"loss", 0, 0.5, set_loss},
+  {"core", 0.001, 1e6, set_core},           /* times the rates between routers and of the PoPs' access */
   {"seeds", 1, STUDY_PEERS_MAX, set_seeds}, /* the first so many of the list */
   {"slow", 0, STUDY_PEERS_MAX, set_slow},   /* the same */
 };
