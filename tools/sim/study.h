@@ -98,7 +98,7 @@ int study_vary_read(struct copse_reader *reader, const config_setting_t *group, 
 /* Whether every value can take its place; -EINVAL with a sentence. */
 int study_vary_check(const struct study *study, const char *file, struct copse_error *error);
 
-#define STUDY_PEERS_MAX 10000
+#define STUDY_PEERS_MAX 1024
 
 struct study_result {
   uint32_t unfinished, too_early;                               /* peers; those that finished before physics allows */
