@@ -107,8 +107,11 @@ class Traffic(threading.Thread):
 def check_tables(cli, session, members, tree):
     pops = rows(cli.run("pops"))
     assert pops[0][:3] == ["PoP", "state", "peers"] and [row[0] for row in pops[1:]] == ["N1", "N2", "N3"], pops
-    links = rows(cli.run("links"))
-    assert links[1][0] == "N1→N2" and links[1][1].endswith("Mb/s") and links[1][2] == "100 Mb/s", links[1]
+    end = time.monotonic() + 30
+    while not (links := rows(cli.run("links")))[1][1].endswith("Mb/s"):
+        assert time.monotonic() < end, links
+        time.sleep(0.2)
+    assert links[1][0] == "N1→N2" and links[1][2] == "100 Mb/s", links[1]
     assert "█" in links[1][3] and "·" in links[1][3]
     assert rows(cli.run("links", env={"LC_ALL": "C"}))[1][0] == "N1>N2"
     assert session in cli.run("sessions")
