@@ -201,8 +201,7 @@ write_ledger(FILE *out, const struct copse_model *model) {
     for (size_t j = 0; j < session->ledgers.count; j++) {
       const struct copse_tree_ledger *ledger = session->ledgers.items[j];
 
-      for (size_t k = 0; k < ledger->record.grant_count; k++)
-        grants += ledger->record.grants[k].bytes;
+      grants += copse_tree_record_leased(&ledger->record);
     }
   }
   copse_metrics_head(out, "copse_ledger_bytes", "gauge", "Bytes of all accounts, by book.");

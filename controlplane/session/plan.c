@@ -66,8 +66,8 @@ copse_area_credit(const struct copse_model *model, const struct copse_session *s
   for (size_t i = 0; i < session->ledgers.count; i++) {
     const struct copse_tree_ledger *ledger = session->ledgers.items[i];
 
-    for (size_t j = 0; j < ledger->record.grant_count && strcmp(ledger->record.root, pop) == 0; j++)
-      credit += ledger->record.grants[j].bytes;
+    if (strcmp(ledger->record.root, pop) == 0)
+      credit += copse_tree_record_leased(&ledger->record);
   }
   return credit < COPSE_CREDIT_MIN_BYTES ? 0 : credit;
 }

@@ -193,6 +193,8 @@ bool copse_area_read(const json_t *json, struct copse_area_record *out);
 json_t *copse_area_write(const struct copse_area_record *area);
 bool copse_tree_record_read(const json_t *json, struct copse_tree_record *out);
 json_t *copse_tree_record_write(const struct copse_tree_record *record);
+/* Bytes that the tree holds of all accounts. */
+uint64_t copse_tree_record_leased(const struct copse_tree_record *record);
 
 /* Copies a text, cut to the room there is. */
 void copse_copy(char *out, size_t size, const char *text);

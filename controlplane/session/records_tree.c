@@ -186,3 +186,12 @@ copse_tree_record_write(const struct copse_tree_record *record) {
                    (json_int_t)record->bytes, "red_pps", (json_int_t)record->red_pps, "unpaid_pps",
                    (json_int_t)record->unpaid_pps);
 }
+
+uint64_t
+copse_tree_record_leased(const struct copse_tree_record *record) {
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < record->grant_count; i++)
+    sum += record->grants[i].bytes;
+  return sum;
+}

@@ -16,15 +16,6 @@ struct removal {
   uint64_t trees, members, charged_bytes, returned_bytes;
 };
 
-static uint64_t
-sum_of_grants(const struct copse_tree_record *record) {
-  uint64_t sum = 0;
-
-  for (size_t i = 0; i < record->grant_count; i++)
-    sum += record->grants[i].bytes;
-  return sum;
-}
-
 /* What it has counted is charged as far as it said so; the rest returns. */
 static int
 settle(struct removal *removal, const struct copse_session *session, const struct copse_tree_ledger *ledger) {
@@ -37,7 +28,7 @@ settle(struct removal *removal, const struct copse_session *session, const struc
   copse_copy(change.absent, sizeof(change.absent), removal->pop);
   copse_ledger_settle(&change, model, change.record.counted_bytes);
   charged = change.record.charged_bytes - ledger->record.charged_bytes;
-  returned = sum_of_grants(&change.record);
+  returned = copse_tree_record_leased(&change.record);
   copse_ledger_return(&change, model);
   result = copse_ledger_commit(removal->control, &change);
   if (result == 0) {

@@ -6,14 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 sys.path.insert(0, os.path.join(ROOT, "scripts/lab"))
-from network import release_hugepages, reserve_hugepages, used_hugepages  # noqa: E402
+from two_cpus import on_two_cpus  # noqa: E402
 
-SKIPPED = 77
-PAGES = 448
 FIELDS = {"bench": "replicate", "device": "virtio_user", "frame": 96, "fanout": 8, "trees": 1, "workers": 1}
 
 
@@ -23,21 +20,13 @@ def bench(path):
                           capture_output=True, text=True, timeout=120)
 
 
-def main():
-    before = reserve_hugepages(used_hugepages() + PAGES)
-    if before is None or len(os.sched_getaffinity(0)) < 2:
-        print(f"needs two CPUs and {PAGES} hugepages of 2 MB")
-        return SKIPPED
-    try:
-        with tempfile.TemporaryDirectory(prefix="copse-bench-small-") as directory:
-            path = os.path.join(directory, "rows.json")
-            done = bench(path)
-            assert done.returncode == 0, done.stderr
-            assert "checked: copse," in done.stdout and "checked: bare," in done.stdout, done.stdout
-            with open(path) as handle:
-                rows = {row["peer"]: row for row in json.load(handle)}
-    finally:
-        release_hugepages(before)
+def run(directory):
+    path = os.path.join(directory, "rows.json")
+    done = bench(path)
+    assert done.returncode == 0, done.stderr
+    assert "checked: copse," in done.stdout and "checked: bare," in done.stdout, done.stdout
+    with open(path) as handle:
+        rows = {row["peer"]: row for row in json.load(handle)}
     assert set(rows) == {"bare", "copse"}, rows
     for row in rows.values():
         assert FIELDS.items() <= row.items(), row
@@ -45,8 +34,7 @@ def main():
     ratio = rows["copse"]["ratio"]["bare"]
     assert abs(ratio - rows["copse"]["copies_per_s"] / rows["bare"]["copies_per_s"]) < 0.001, rows
     print(f"copse makes {rows['copse']['copies_per_s'] / 1e6:.1f} M copies/s, {ratio:.2f} of bare")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(on_two_cpus(run))

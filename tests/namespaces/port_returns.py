@@ -5,17 +5,14 @@ copies are counted by name, the port's state is told, and nothing is lost that a
 
 import os
 import sys
-import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 sys.path.insert(0, os.path.join(ROOT, "scripts/lab"))
 from bench_pressure import FANOUT, FRAME, other_end_dies  # noqa: E402
-from network import release_hugepages, reserve_hugepages, used_hugepages  # noqa: E402
 from peers import START_S, Copse  # noqa: E402
 from session import Cell, Session, Setup  # noqa: E402
+from two_cpus import on_two_cpus  # noqa: E402
 
-SKIPPED = 77
-PAGES = 448
 DEATHS = 4
 
 
@@ -37,18 +34,5 @@ def run(directory):
         print("ok: a dataplane that was killed starts again at the same sockets")
 
 
-def main():
-    before = reserve_hugepages(used_hugepages() + PAGES)
-    if before is None or len(os.sched_getaffinity(0)) < 2:
-        print(f"needs two CPUs and {PAGES} hugepages of 2 MB")
-        return SKIPPED
-    try:
-        with tempfile.TemporaryDirectory(prefix="copse-port-returns-") as directory:
-            run(directory)
-    finally:
-        release_hugepages(before)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(on_two_cpus(run))
