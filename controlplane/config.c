@@ -89,7 +89,7 @@ static const struct copse_key keys[] = {
   NUMBER(presence_ms, UINT, 10000, 1000, 600000, "ms after which a PoP whose control plane is silent is given up"),
   NUMBER(finish_ms, UINT, 2000, 0, 3600000, "ms all members must have been done for before a session is finished"),
   NUMBER(keep_s, FLOAT, 86400, 0, 1e9, "s for which finished sessions are kept to be looked at"),
-  NUMBER(max_depth, UINT, 0, 0, 1e6, "levels of a tree below its root; 0: no limit"),
+  NUMBER(max_depth, UINT, COPSE_DEPTH_MAX, 1, COPSE_DEPTH_MAX, "levels of a tree below its root"),
   NUMBER(max_fanout, UINT, 0, 0, 1e6, "children of a PoP in one tree; 0: no limit"),
   {.name = NULL},
 };

@@ -3,6 +3,7 @@
 #include "session/plan.h"
 #include "account.h"
 #include "config.h"
+#include <copse/wire.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sodium.h>
@@ -282,6 +283,61 @@ Test(plan, no_pop_gets_more_children_than_any_dataplane_has_room_for) {
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_INFEASIBLE);
   cr_expect_str_eq(rooted(&plan, "N1")->reason,
                    "only 2 of 3 PoPs can be reached at 2000000 bit/s with at most 1 children each");
+  copse_plan_record_free(&plan);
+}
+
+/* Levels below the root; parents come before children. */
+static unsigned
+depth_of(const struct copse_planned_tree *tree) {
+  unsigned deepest = 0, depth[64] = {0}; /* by number of the PoP */
+
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    const unsigned to = (unsigned)atoi(tree->edges[i].to + 1);
+
+    depth[to] = depth[atoi(tree->edges[i].from + 1)] + 1;
+    deepest = depth[to] > deepest ? depth[to] : deepest;
+  }
+  return deepest;
+}
+
+/* Valid until three more are asked for. */
+static const char *
+name_of(unsigned pop) {
+  static char names[4][16];
+  static unsigned turn;
+
+  turn = (turn + 1) % 4;
+  snprintf(names[turn], sizeof(names[turn]), "N%u", pop);
+  return names[turn];
+}
+
+static void
+put_pop(unsigned number) {
+  char key[32];
+
+  snprintf(key, sizeof(key), "/pops/N%u", number);
+  put(key, "{\"address\":\"198.18.%u.1\",\"port\":7117,\"api\":\"\",\"lease\":1}", number);
+}
+
+/* Between PoPs with equal links BuildTrees makes chains: a packet would run out of hops on the way. */
+Test(plan, no_tree_is_deeper_than_packets_get) {
+  enum { POPS = COPSE_DEPTH_MAX + 4 };
+  struct copse_plan_record plan;
+
+  for (unsigned i = 1; i <= POPS; i++) {
+    put_pop(i);
+    for (unsigned j = 1; j <= POPS; j++)
+      if (i != j)
+        put_link(name_of(i), name_of(j), 10000000);
+    put_member(S1, i, name_of(i), "alice", 200000, i == 1);
+  }
+  plan = make(S1);
+  cr_assert_eq(plan.tree_count, POPS);
+  for (size_t i = 0; i < POPS; i++) {
+    cr_expect_eq(plan.trees[i].status, COPSE_TREE_OK);
+    cr_expect_leq(depth_of(&plan.trees[i]), COPSE_DEPTH_MAX);
+  }
+  cr_expect_eq(depth_of(&plan.trees[0]), COPSE_DEPTH_MAX, "a chain as far as that goes");
   copse_plan_record_free(&plan);
 }
 

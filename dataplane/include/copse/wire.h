@@ -28,6 +28,8 @@
 
 /* Hop limit given by a sending peer; every dataplane takes one. */
 #define COPSE_HOP_LIMIT 16
+/* Levels below a tree's root that packets get to. */
+#define COPSE_DEPTH_MAX (COPSE_HOP_LIMIT - 1)
 
 /* A label names a slot of the receiver (high 24 bits) and the slot's generation (low 8 bits). */
 #define COPSE_LABEL_NONE UINT32_MAX
