@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLIGHTS_LEAST 8 /* of a link that has not been used: most between PoPs never are */
+
 struct sim_flight {
   struct sim_packet *packet;
   uint64_t begins, arrives;
@@ -128,7 +130,7 @@ sim_link_add(struct sim_network *network, uint32_t from, uint32_t to, uint64_t r
                             .to = to,
                             .rate_bps = rate_bps,
                             .delay_ns = delay_ns,
-                            .mask = 63};
+                            .mask = FLIGHTS_LEAST - 1};
   link->flights = sim_allocate(link->mask + 1, sizeof(*link->flights));
   network->links = sim_enlarge(network->links, network->link_count + 1, sizeof(struct sim_link *));
   network->links[network->link_count++] = link;
@@ -137,22 +139,26 @@ sim_link_add(struct sim_network *network, uint32_t from, uint32_t to, uint64_t r
 
 /* ---- routes ---- */
 
+struct metric {
+  uint32_t link;
+  uint64_t value;
+};
+
 /* Bellman and Ford's: networks are small, and this runs once. */
 static void
-route_to(struct sim_network *network, uint32_t to, const uint64_t *metric, uint64_t *distance) {
+route_to(struct sim_network *network, uint32_t to, const struct metric *metrics, uint32_t count, uint64_t *distance) {
   bool changed = true;
 
   for (uint32_t node = 0; node < network->nodes; node++)
     distance[node] = node == to ? 0 : SIM_NEVER;
   while (changed) {
     changed = false;
-    for (uint32_t i = 0; i < network->link_count; i++) {
-      const struct sim_link *link = network->links[i];
-      if (metric[i] == SIM_NEVER || distance[link->to] == SIM_NEVER ||
-          metric[i] + distance[link->to] >= distance[link->from])
+    for (uint32_t i = 0; i < count; i++) {
+      const struct sim_link *link = network->links[metrics[i].link];
+      if (distance[link->to] == SIM_NEVER || metrics[i].value + distance[link->to] >= distance[link->from])
         continue;
-      distance[link->from] = metric[i] + distance[link->to];
-      network->route[link->from * network->nodes + to] = i;
+      distance[link->from] = metrics[i].value + distance[link->to];
+      network->route[link->from * network->nodes + to] = metrics[i].link;
       changed = true;
     }
   }
@@ -162,12 +168,18 @@ void
 sim_route(struct sim_network *network, const uint64_t *metric) {
   const size_t pairs = (size_t)network->nodes * network->nodes;
   uint64_t *distance = sim_allocate(network->nodes, sizeof(*distance));
+  struct metric *metrics = sim_allocate(network->link_count + 1UL, sizeof(*metrics));
+  uint32_t count = 0;
 
   free(network->route);
   network->route = sim_allocate(pairs, sizeof(*network->route));
   memset(network->route, 0xff, pairs * sizeof(*network->route));
+  for (uint32_t i = 0; i < network->link_count; i++)
+    if (metric[i] != SIM_NEVER)
+      metrics[count++] = (struct metric){i, metric[i]};
   for (uint32_t to = 0; to < network->nodes; to++)
-    route_to(network, to, metric, distance);
+    route_to(network, to, metrics, count, distance);
+  free(metrics);
   free(distance);
 }
 

@@ -36,6 +36,7 @@ struct sim_packet {
     struct {
       uint32_t tree, block;
       uint16_t symbol;
+      uint8_t hop_limit;
     } block; /* of a tree */
   };
   struct sim_packet *next; /* of those that are free */

@@ -131,7 +131,7 @@ take_report(struct sim_peer *peer, uint64_t now) {
   uint32_t senders;
 
   if (session->areas_changed && session->scenario.cdn)
-    sim_pops_plan(session, now);
+    sim_plan(session);
   const uint64_t audience = demand_of(session, peer->place->pop, &senders).audience;
   for (size_t i = 0; i < sent->count; i++)
     copse_scheduler_sent(session->scheduler, peer->index,

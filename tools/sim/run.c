@@ -182,7 +182,7 @@ account(const struct setting *setting, const struct sim_session *session, struct
   }
   for (uint32_t pop = 0; pop < session->scenario.pop_count; pop++)
     result->tree_drops += (double)session->trees[pop].red;
-  result->tree_drops += (double)(session->link_drops + session->member_drops);
+  result->tree_drops += (double)(session->link_drops + session->member_drops + session->hop_drops);
   result->cdn_bytes = (double)session->cdn_bytes;
 }
 

@@ -37,6 +37,7 @@ send_symbol(struct sim_peer *peer) {
   packet->block.tree = peer->place->pop;
   packet->block.block = peer->block;
   packet->block.symbol = (uint16_t)peer->symbol++;
+  packet->block.hop_limit = COPSE_HOP_LIMIT;
   peer->tree_bytes += length;
   if (peer->symbol == symbol_count(block_bytes)) {
     orders_sent(&peer->orders, peer->block);

@@ -105,21 +105,24 @@ struct sim_peer {
   uint64_t tree_bytes, upload_bytes; /* sent, of content */
 };
 
-/* pop.c */
+/* plan.c */
 struct sim_tree {
   bool planned;
   uint64_t rate_bps;
   struct copse_meter meter;
   struct copse_meter_rates rates;
-  uint32_t *child; /* overlays, in the order of PoPs */
+  uint32_t *child; /* overlays, by the PoP they leave */
   uint32_t *child_count, *child_first;
   uint64_t packets, red, bytes;
 };
 
+/* pop.c */
 struct sim_pop {
   struct sim_endpoint endpoint;
   struct sim_session *session;
   uint32_t index;
+  struct sim_peer **members; /* all that come to its area */
+  uint32_t member_count;
 };
 
 struct sim_session {
@@ -127,7 +130,11 @@ struct sim_session {
   struct sim_engine *engine;
   struct sim_peer *peers;
   struct sim_pop *pops;
-  struct sim_tree *trees; /* by root */
+  struct sim_peer **members;   /* by area */
+  struct sim_tree *trees;      /* by root */
+  struct copse_forest *forest; /* null: no plan yet */
+  struct copse_arc *arcs;      /* the overlays', for plans */
+  uint32_t *overlay_at;        /* [from * PoPs + to] */
   struct copse_rate *link_rates;
   uint64_t *link_buckets;
   struct copse_rate *member_rates;
@@ -138,7 +145,7 @@ struct sim_session {
   uint32_t unfinished;
   int stop;
   uint64_t cdn_bytes; /* on overlay links */
-  uint64_t link_drops, member_drops, unwanted;
+  uint64_t link_drops, member_drops, hop_drops, unwanted;
 };
 
 /* blocks.c */
@@ -162,8 +169,12 @@ void sim_peer_stored(struct sim_peer *peer, uint64_t now);
 void sim_peer_leave(struct sim_peer *peer, uint64_t now);
 /* pop.c */
 void sim_pops_init(struct sim_session *session);
-void sim_pops_plan(struct sim_session *session, uint64_t now);
 void sim_pops_free(struct sim_session *session);
+/* plan.c */
+void sim_plan_init(struct sim_session *session);
+/* A plan for the areas of the peers that are there. */
+void sim_plan(struct sim_session *session);
+void sim_plan_free(struct sim_session *session);
 /* report.c */
 void sim_report_init(struct sim_peer *peer);
 void sim_report_soon(struct sim_peer *peer, uint64_t now);
