@@ -2,8 +2,7 @@
 #include "mending.h"
 #include <string.h>
 
-#define SPLITS_MAX 8   /* of a tree that is mended */
-#define SPLIT_TRIES 32 /* PoPs to split it above */
+#define SPLITS_MAX 8 /* of a tree that is mended: without limits of its shape one is enough */
 
 static bool
 is_shaped(const struct copse_forest *forest) {
@@ -112,15 +111,6 @@ copse_release(struct copse_forest *forest, uint32_t arc, uint64_t rate_bps) {
   copse_forest_reserve(forest, arc, forest->plan.reserved_bps[arc] - rate_bps);
 }
 
-static void
-remove_edge(struct copse_forest *forest, struct copse_built_tree *tree, uint32_t *arcs, size_t edge) {
-  size_t after = --tree->edge_count - edge;
-
-  copse_release(forest, arcs[edge], tree->rate_bps);
-  memmove(&tree->edges[edge], &tree->edges[edge + 1], after * sizeof(*tree->edges));
-  memmove(&arcs[edge], &arcs[edge + 1], after * sizeof(*arcs));
-}
-
 /* Gives the branch a parent that stands; false if there is none. */
 static bool
 hang(struct copse_forest *forest, struct copse_branch *branch, bool placed, uint64_t rate_bps) {
@@ -183,45 +173,31 @@ graft(struct copse_forest *forest, struct copse_built_tree *tree, uint32_t *arcs
   tree->edge_count = whole + end;
 }
 
-/* On the way from a PoP up to the top of its branch, the first that could hang from one that stands; the top if none
- * can. */
-static uint32_t
-find_cut(struct copse_forest *forest, const struct copse_built_tree *tree, uint32_t pop, uint32_t top,
-         unsigned *tries) {
-  for (; pop != top && *tries > 0; --*tries) {
-    const struct copse_branch part = {.top = pop};
-    if (find_parent(forest, &part, true, tree->rate_bps) != COPSE_NO_ARC)
-      return pop;
-    pop = tree->edges[forest->moving->places[pop].edge].from;
-  }
-  return top;
-}
-
-/* The first branch that does not stand, if PoPs of its own could carry its top, is split above one of these so that the
- * part can hang elsewhere. False if that cannot be. */
+/* Cuts branches so that those that do not stand can be hung. False if there is nothing to cut, or it would not help. */
 static bool
-split(struct copse_forest *forest, struct copse_built_tree *tree, uint32_t *arcs) {
-  const struct copse_moving *moving = forest->moving;
-  uint32_t inlets[COPSE_FEW_INLETS], number = 1, top;
-  unsigned tries = SPLIT_TRIES;
-  size_t count;
+split(struct copse_forest *forest, size_t number, size_t whole) {
+  struct copse_built_tree *tree = &forest->plan.trees[number];
+  struct copse_moving *moving = forest->moving;
+  uint32_t *arcs = forest->stands[number].arcs;
+  size_t kept = whole;
 
-  while (moving->branches[number].stands)
-    number++;
-  top = moving->branches[number].top;
-  count = copse_inlets_find(&moving->inlets, top, tree->rate_bps, inlets, COPSE_FEW_INLETS);
-  for (size_t i = 0; i < count; i++) {
-    uint32_t pop = forest->network.arcs[inlets[i]].from;
-    if (forest->outside[pop] || moving->places[pop].branch != number)
-      continue;
-    pop = find_cut(forest, tree, pop, top, &tries);
-    if (pop == top)
-      continue;
-    remove_edge(forest, tree, arcs, moving->places[pop].edge);
-    copse_cut(forest, pop);
-    return true;
+  copse_cuts_clear(forest);
+  for (size_t i = 1; i < moving->branch_count; i++)
+    if (!moving->branches[i].stands && !copse_cuts_find(forest, number, moving->branches[i].top))
+      return false;
+  for (size_t i = whole; i < tree->edge_count; i++) {
+    if (moving->cuts.marked[tree->edges[i].to]) {
+      copse_release(forest, arcs[i], tree->rate_bps);
+      copse_cut(forest, tree->edges[i].to);
+    } else {
+      tree->edges[kept] = tree->edges[i];
+      arcs[kept++] = arcs[i];
+    }
   }
-  return false;
+  if (kept == tree->edge_count)
+    return false;
+  tree->edge_count = kept;
+  return true;
 }
 
 void
@@ -238,7 +214,7 @@ copse_mend(struct copse_forest *forest, size_t number, size_t whole) {
       graft(forest, tree, arcs, whole);
       return;
     }
-    again = placed && splits < SPLITS_MAX && split(forest, tree, arcs);
+    again = placed && splits < SPLITS_MAX && split(forest, number, whole);
     for (size_t i = 0; i < moving->hung_count; i++)
       copse_release(forest, moving->hung[i]->arc, tree->rate_bps);
   }

@@ -64,7 +64,7 @@ copse_moving_open(struct copse_forest *forest) {
   moving->edges = calloc(pops + 1, sizeof(*moving->edges));
   moving->arcs = calloc(pops + 1, sizeof(*moving->arcs));
   if (!moving->ranked || !moving->places || !moving->branches || !moving->hung || !moving->edges || !moving->arcs ||
-      !copse_ends_create(&moving->ends, &forest->network) ||
+      !copse_cuts_create(&moving->cuts, forest->network.pops) || !copse_ends_create(&moving->ends, &forest->network) ||
       !copse_inlets_create(&moving->inlets, &forest->network, forest->plan.reserved_bps))
     return -ENOMEM;
   for (uint32_t pop = 0; pop < pops; pop++)
@@ -78,6 +78,7 @@ copse_moving_free(struct copse_moving *moving) {
     return;
   copse_ends_free(&moving->ends);
   copse_inlets_free(&moving->inlets);
+  copse_cuts_free(&moving->cuts);
   free(moving->ranked);
   free(moving->places);
   free(moving->branches);

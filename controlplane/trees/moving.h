@@ -3,6 +3,7 @@
 #ifndef COPSE_MOVING_H
 #define COPSE_MOVING_H
 
+#include "cuts.h"
 #include "forest.h"
 #include "inlets.h"
 
@@ -32,6 +33,7 @@ struct copse_moving {
   struct copse_place *places;    /* per PoP */
   struct copse_branch *branches; /* the root's, then those that were cut off */
   size_t branch_count;
+  struct copse_cuts cuts;
   struct copse_branch **hung; /* those that have a parent again, in the order they got it */
   size_t hung_count;
   struct copse_edge *edges; /* of branches in their new order, and their arcs */

@@ -351,6 +351,21 @@ Test(forest, a_branch_that_only_its_own_pop_could_carry_is_split) {
   expect_valid(copse_forest_plan(forest));
 }
 
+/* 2 could only hang from 4, 4 from 6, and 5, from which 6 hangs, from 0. Grown again, 7 would hang from 5. */
+Test(forest, a_branch_is_split_as_often_as_it_takes) {
+  const struct copse_arc arcs[] = {{0, 1, 11},  {0, 5, 12}, {0, 7, 15}, {1, 0, 1000}, {1, 7, 10}, {1, 2, 30},
+                                   {2, 0, 500}, {2, 3, 10}, {2, 5, 11}, {3, 0, 400},  {3, 4, 10}, {4, 2, 10},
+                                   {5, 0, 300}, {5, 6, 10}, {5, 7, 11}, {6, 4, 10}};
+
+  set_network(8, arcs, 16);
+  create(NULL);
+  expect_edges((struct copse_edge[]){{0, 1}, {1, 7}, {1, 2}, {2, 3}, {2, 5}, {3, 4}, {5, 6}}, 7);
+  cr_assert_eq(copse_forest_leave(forest, 1, &error), 0);
+  expect_edges((struct copse_edge[]){{0, 7}, {0, 5}, {5, 6}, {6, 4}, {4, 2}, {2, 3}}, 6);
+  present[1] = present[--present_count];
+  expect_valid(copse_forest_plan(forest));
+}
+
 Test(forest, bad_changes_are_refused_and_change_nothing) {
   const struct copse_arc arcs[] = {{0, 1, 10}};
   const struct copse_area nowhere = {.pop = 2}, shrinking = {.pop = 1, .growth = -1};
