@@ -90,6 +90,9 @@ def attacks(lab, check):
     short["truncated"] = short.pop("bad_length", 0) + short.get("truncated", 0)
     check(f"replayed, misdirected, unlabelled and cut packets are dropped by name: {short}", short == expected)
     check("of ten equal packets one was copied", len(drain(traffic.down)) == 1)
+    traffic.up.send(replayed)
+    check("nor is one copied that comes later than they did", eventually(lambda: grown().get("replay") == 10)
+          and not drain(traffic.down))
 
     drain(traffic.claimed)
     traffic.hello(traffic.claimed, CLAIMED_LABEL, CLAIMED_KEY)

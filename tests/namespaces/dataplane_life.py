@@ -103,9 +103,11 @@ def reload(lab, check):
         lab.configure(extra=extra)
         lab.process.send_signal(signal.SIGHUP)
         return eventually(lambda: sentence in lab.last_words(400))
+    lab.ip(lab.pop, "neigh", "flush", "dev", "p2")  # now only the file knows it
     check("a wrong file changes nothing, and says why", reread("neighbours = 1;", "nothing is changed"))
+    time.sleep(0.5)
+    drain(traffic.down)
     check("the static neighbour is still used", traffic.reaches_down())
-    lab.ip(lab.pop, "neigh", "flush", "dev", "p2")
     check("a right one is taken over", reread("", "are taken over"))
 
     def suspended():
