@@ -3,7 +3,6 @@
 #include <copse/log.h>
 #include <event2/buffer.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,7 +12,6 @@
 #define RETRY_MAX_MS 500
 #define REQUESTS_MAX 1024 /* waiting for their answers */
 #define READ_BYTES 65536
-#define PERMISSION_S 60 /* a dataplane's default */
 
 struct request {
   struct request *next;
@@ -216,13 +214,11 @@ take_hello(struct copse_dataplane *dataplane, const void *body, size_t bytes, st
   int fd = dataplane->counters_fd;
   int result;
 
-  if (bytes < offsetof(struct copse_api_hello, permission_s))
+  if (bytes < sizeof(dataplane->hello))
     return copse_fail(error, -EPROTO, "its HELLO is too short");
   if (fd < 0)
     return copse_fail(error, -EPROTO, "its HELLO came without counters");
-  /* A dataplane that runs since before it told its permission_s has the default. */
-  dataplane->hello = (struct copse_api_hello){.permission_s = PERMISSION_S};
-  memcpy(&dataplane->hello, body, bytes < sizeof(dataplane->hello) ? bytes : sizeof(dataplane->hello));
+  memcpy(&dataplane->hello, body, sizeof(dataplane->hello));
   dataplane->counters_fd = -1;
   result = copse_counters_map(fd, dataplane->hello.shm_bytes, &dataplane->counters, error);
   if (result < 0)

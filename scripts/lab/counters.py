@@ -10,7 +10,7 @@ import socket
 import struct
 
 HEADERS = os.path.join(os.path.dirname(__file__), "../../dataplane/include/copse")
-API_VERSION, API_HELLO = 1, 1
+API_VERSION, API_HELLO = 2, 1
 LINE = 64
 
 

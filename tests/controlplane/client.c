@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/copse-client-XXXXXX";
@@ -171,6 +173,68 @@ Test(client, a_dataplane_that_comes_late_is_found) {
     usleep(1000);
   }
   cr_expect_eq(ups, 0);
+  fake = fake_dataplane_create(base, path);
+  until(&ups, 1);
+}
+
+static int
+listen_in_its_place(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+  fake_dataplane_free(fake);
+  fake = NULL;
+  memcpy(address.sun_path, path, strlen(path));
+  cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+  cr_assert_eq(listen(fd, 1), 0);
+  return fd;
+}
+
+/* Turns the loop until the client has connected, or has closed. */
+static int
+turn_until(int (*done)(int fd), int fd) {
+  int result = -1;
+
+  for (int i = 0; i < 5000 && (result = done(fd)) < 0; i++) {
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    usleep(1000);
+  }
+  return result;
+}
+
+static int
+accepted(int fd) {
+  return accept4(fd, NULL, NULL, SOCK_NONBLOCK);
+}
+
+static int
+closed(int fd) {
+  uint8_t rest;
+
+  return recv(fd, &rest, 1, 0) == 0 ? 0 : -1;
+}
+
+Test(client, a_dataplane_of_another_version_is_refused_in_words) {
+  struct copse_api_header hello, answer;
+  int listener = listen_in_its_place(), words[2], fd;
+  char said[512] = "";
+
+  cr_assert_eq(pipe(words), 0);
+  dup2(words[1], STDERR_FILENO);
+  copse_log_set_level(COPSE_LOG_WARNING);
+  fd = turn_until(accepted, listener);
+  cr_assert_geq(fd, 0);
+  cr_assert_eq(recv(fd, &hello, sizeof(hello), 0), sizeof(hello));
+  answer = (struct copse_api_header){
+    .length = sizeof(answer), .version = COPSE_API_VERSION + 1, .type = hello.type, .request = hello.request};
+  cr_assert_eq(send(fd, &answer, sizeof(answer), 0), sizeof(answer));
+  cr_expect_eq(turn_until(closed, fd), 0);
+  cr_expect_eq(ups, 0);
+  cr_assert_gt(read(words[0], said, sizeof(said) - 1), 0);
+  cr_expect_not_null(strstr(said, "is away: it speaks version 3 of the API, this program version 2"), "%s", said);
+  close(fd);
+  close(listener);
+  unlink(path);
   fake = fake_dataplane_create(base, path);
   until(&ups, 1);
 }

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-VERSION, HELLO, BATCH, DUMP = 1, 1, 2, 3
+VERSION, HELLO, BATCH, DUMP = 2, 1, 2, 3
 LINK_SET, MEMBER_SET, TREE_SET = 1, 3, 5
 LINK, MEMBER = 1, 2
 NONE = 0xFFFFFFFF

@@ -78,6 +78,8 @@ hear(struct gen_table *table, void *body, size_t bytes, int *passed) {
 
   if (status)
     return status;
+  if (header.version != COPSE_API_VERSION)
+    return -EPROTONOSUPPORT;
   if (header.request != table->request || header.length < sizeof(header) + bytes)
     return -EPROTO;
   status = read_all(table->fd, body, bytes, passed);
@@ -106,6 +108,8 @@ gen_table_connect(struct gen_table *table, const char *path, unsigned seconds, s
   status = ask(table, COPSE_API_HELLO, NULL, 0);
   if (!status)
     status = hear(table, &table->hello, sizeof(table->hello), &passed);
+  if (status == -EPROTONOSUPPORT)
+    return copse_fail(error, status, "the dataplane at %s speaks another version of the API", path);
   if (status || passed < 0)
     return copse_fail(error, status ? status : -EPROTO, "the dataplane at %s does not answer HELLO", path);
   return copse_counters_map(passed, table->hello.shm_bytes, &table->counters, error);

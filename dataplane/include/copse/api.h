@@ -4,7 +4,8 @@
  * Unix stream socket, host byte order, 8-byte aligned records. Every frame starts with
  * struct copse_api_header. The first request of a connection is HELLO; the reply carries, as
  * SCM_RIGHTS, a read-only descriptor of the counters. A BATCH is applied whole or not at all.
- * A record longer than the receiver knows is accepted and its tail ignored, a shorter one is refused.
+ * Records and counters are laid out as here at both ends: another layout is another COPSE_API_VERSION, and ends of
+ * different versions refuse each other in words.
  * All slots (tree, member, link, target) are chosen by the control plane, dense from zero. */
 #ifndef COPSE_API_H
 #define COPSE_API_H
@@ -12,7 +13,7 @@
 #include <copse/drops.h>
 #include <copse/wire.h>
 
-#define COPSE_API_VERSION 1
+#define COPSE_API_VERSION 2
 #define COPSE_API_FRAME_MAX (64U << 20)
 #define COPSE_NAME_BYTES 32
 #define COPSE_ERROR_BYTES 128
@@ -280,5 +281,35 @@ struct copse_stamp_counters {
   uint64_t received, reflected, answers;
   uint64_t drops[COPSE_STAMP_DROP_COUNT];
 };
+
+/* ---- the layout of this version ---- */
+
+#define COPSE_API_SIZE(type, bytes)                                                                                    \
+  static_assert(sizeof(struct type) == (bytes), "another layout is another COPSE_API_VERSION")
+COPSE_API_SIZE(copse_api_header, 16);
+COPSE_API_SIZE(copse_api_hello, 56);
+COPSE_API_SIZE(copse_api_batch, 16);
+COPSE_API_SIZE(copse_api_result, 144);
+COPSE_API_SIZE(copse_api_operation, 8);
+COPSE_API_SIZE(copse_api_slot, 8);
+COPSE_API_SIZE(copse_api_link, 72);
+COPSE_API_SIZE(copse_api_member, 72);
+COPSE_API_SIZE(copse_api_tree, 104);
+COPSE_API_SIZE(copse_api_hop, 16);
+COPSE_API_SIZE(copse_api_allowance, 16);
+COPSE_API_SIZE(copse_api_interest, 24);
+COPSE_API_SIZE(copse_api_target, 104);
+COPSE_API_SIZE(copse_shm, 168);
+COPSE_API_SIZE(copse_worker_counters, 384);
+COPSE_API_SIZE(copse_tree_counters, 192);
+COPSE_API_SIZE(copse_link_counters, 64);
+COPSE_API_SIZE(copse_member_counters, 64);
+COPSE_API_SIZE(copse_tree_state, 32);
+COPSE_API_SIZE(copse_member_state, 16);
+COPSE_API_SIZE(copse_target_state, 128);
+COPSE_API_SIZE(copse_stamp_counters, 88);
+#undef COPSE_API_SIZE
+static_assert(COPSE_PACKET_DROP_COUNT == 17 && COPSE_COPY_DROP_COUNT == 11 && COPSE_STAMP_DROP_COUNT == 8,
+              "another list of drops is another COPSE_API_VERSION");
 
 #endif
