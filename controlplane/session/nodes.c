@@ -206,7 +206,9 @@ on_dump(void *context, int status, const void *body, size_t bytes) {
     status = copse_operations_read(body, bytes, take_operation, &nodes->shadow);
   if (status < 0) {
     copse_log(COPSE_LOG_ERROR, "the dataplane's table cannot be read: %s", strerror(-status));
-    return; /* asked again by the next walk */
+    nodes->state = COPSE_NODES_AWAY;
+    nodes->resume_ms = copse_control_now() + REFUSED_MS;
+    return;
   }
   nodes->shadow.generation = ((const struct copse_api_batch *)body)->expected_generation;
   keep_member_labels(control);
@@ -268,7 +270,7 @@ void
 copse_nodes_walk(struct copse_control *control, uint64_t now_ms) {
   struct copse_nodes *nodes = &control->nodes;
 
-  if (nodes->state == COPSE_NODES_AWAY && copse_dataplane_connected(control->dataplane))
+  if (nodes->state == COPSE_NODES_AWAY && now_ms >= nodes->resume_ms && copse_dataplane_connected(control->dataplane))
     read_table(control);
   if (nodes->state != COPSE_NODES_READY)
     return;

@@ -113,3 +113,39 @@ Test(nodes, a_pop_that_cannot_be_reached_holds_up_no_other) {
   run_until(link_is_wider);
   cr_expect_null(fake_link_find(cluster.pops[0].dataplane, "N9"));
 }
+
+static bool malformed;
+static unsigned dumped; /* tables that cannot be read */
+
+int __real_copse_table_dump(const struct copse_table *table, void **body, size_t *bytes);
+int __wrap_copse_table_dump(const struct copse_table *table, void **body, size_t *bytes);
+
+int
+__wrap_copse_table_dump(const struct copse_table *table, void **body, size_t *bytes) {
+  static const struct copse_api_batch cut = {.operations = 1};
+
+  if (!malformed || table != cluster.pops[0].dataplane->table)
+    return __real_copse_table_dump(table, body, bytes);
+  dumped++;
+  *bytes = sizeof(cut);
+  *body = malloc(sizeof(cut));
+  return *body == NULL ? -ENOMEM : (memcpy(*body, &cut, sizeof(cut)), 0);
+}
+
+static bool
+three_are_dumped(void) {
+  return dumped >= 3;
+}
+
+Test(nodes, a_table_that_cannot_be_read_is_asked_for_again_in_peace) {
+  uint64_t begin;
+
+  three_start("", 10 * GB);
+  malformed = true;
+  fake_dataplane_restart(cluster.pops[0].dataplane);
+  begin = copse_control_now();
+  run_until(three_are_dumped);
+  cr_expect_geq(copse_control_now() - begin, 2000);
+  malformed = false;
+  cr_expect(cluster_until(&cluster, three_are_restored, S, 20000));
+}
