@@ -122,7 +122,7 @@ Test(session, seeds_leave_once_every_block_is_out_and_everybody_ends, .fini = fr
 }
 
 /* Receivers with a tenth of the others' downlink: they end, whose first requests are answered later than anybody waits,
- * and cost the others 2 % at most. */
+ * and one or two cost the others 2 % at most, four 3 %. */
 Test(session, who_is_slow_ends_and_slows_nobody, .fini = free_study) {
   struct copse_error error;
   double alone = 0;
@@ -136,7 +136,8 @@ Test(session, who_is_slow_ends_and_slows_nobody, .fini = free_study) {
       continue;
     if (runs[i].which.value == 0)
       alone = last_of(&runs[i]);
-    cr_expect(le(dbl, last_of(&runs[i]), 1.02 * alone), "%g slow ones", runs[i].which.value);
+    cr_expect(le(dbl, last_of(&runs[i]), (runs[i].which.value <= 2 ? 1.02 : 1.03) * alone), "%g slow ones",
+              runs[i].which.value);
   }
   cr_expect(gt(dbl, alone, 0));
 }
@@ -171,6 +172,50 @@ Test(session, an_area_without_a_seed_gets_the_file_however_many_there_are, .fini
   study.arrivals[STUDY_POISSON] = study.modes[1] = false;
   runs_of_study();
   expect_within_physics(&runs[0]);
+}
+
+/* A seed and five receivers around a router, for three seconds: too short for anybody to have a whole block for others.
+ */
+Test(session, uploads_of_a_peer_take_turns) {
+  enum { PEERS = 6, ROUTER = PEERS, POP, NODES };
+  struct sim_engine engine = {0};
+  struct sim_network network;
+  struct sim_session session;
+  struct sim_place places[PEERS];
+  uint64_t metric[2 * NODES];
+  const uint32_t pop_node = POP;
+
+  sim_network_init(&network, &engine, NODES, 1);
+  for (uint32_t i = 0; i < NODES; i++) {
+    if (i != ROUTER) {
+      sim_link_add(&network, i, ROUTER, i < PEERS ? 200000 : 10000000, 2000000);
+      sim_link_add(&network, ROUTER, i, 10000000, 2000000);
+    }
+    metric[2 * i] = metric[2 * i + 1] = 1;
+    if (i < PEERS)
+      places[i] = (struct sim_place){.node = i, .seed = i == 0, .uplink_bps = 200000, .downlink_bps = 10000000};
+  }
+  sim_route(&network, metric);
+  sim_session_run(&session,
+                  &(struct sim_scenario){.network = &network,
+                                         .tcp = &sim_tcp_linux,
+                                         .places = places,
+                                         .place_count = PEERS,
+                                         .pop_nodes = &pop_node,
+                                         .pop_count = 1,
+                                         .size = 4000000,
+                                         .growth = 1.5,
+                                         .burst_us = 50000,
+                                         .sync_ns = SIM_SECOND / 2,
+                                         .tick_ns = SIM_SECOND / 10},
+                  3 * SIM_SECOND);
+  for (uint32_t i = 1; i < PEERS; i++) {
+    cr_expect(gt(u64, fetch_bytes(session.peers[i].fetch), 7000), "peer %u", i);
+    cr_expect(lt(u64, fetch_bytes(session.peers[i].fetch), COPSE_BLOCK_BYTES), "peer %u", i);
+  }
+  sim_session_free(&session);
+  sim_network_free(&network);
+  sim_engine_free(&engine);
 }
 
 static char *

@@ -57,35 +57,38 @@ sim_end_upload(struct sim_connection *connection) {
   connection->left = 0;
 }
 
-/* A piece of one upload; false when the uplink has no room. */
-static bool
+/* A piece of one upload, if the uplink has room. */
+static void
 upload(struct sim_peer *peer, struct sim_connection *connection) {
   const uint64_t room = sim_tcp_room(&connection->answer);
   uint64_t wanted = connection->left < PIECE_BYTES ? connection->left : PIECE_BYTES;
 
   wanted = wanted < room ? wanted : room;
   if (wanted == 0)
-    return true;
+    return;
   const uint32_t granted = uplink_take_upload(&peer->uplink, (uint32_t)wanted);
   if (granted == 0)
-    return false;
+    return;
   connection->left -= granted;
   peer->upload_bytes += granted;
   if (connection->left == 0)
     sim_end_upload(connection);
   sim_tcp_write(&connection->answer, granted);
-  return true;
 }
 
+/* In turn, as far as the uplink goes. True when some wait. */
 static bool
 serve_uploads(struct sim_peer *peer) {
   bool waiting = false;
 
-  for (uint32_t i = 0; i < SIM_UPLOADS; i++) {
+  for (uint32_t i = 0; i < SIM_UPLOADS && uplink_upload_due(&peer->uplink); i++) {
     struct sim_connection *connection = peer->uploads[peer->turn];
     peer->turn = (peer->turn + 1) % SIM_UPLOADS;
-    if (connection != NULL && uplink_upload_due(&peer->uplink))
+    if (connection != NULL)
       upload(peer, connection);
+  }
+  for (uint32_t i = 0; i < SIM_UPLOADS; i++) {
+    const struct sim_connection *connection = peer->uploads[i];
     waiting |= connection != NULL && connection->left > 0 && sim_tcp_room(&connection->answer) > 0;
   }
   return waiting;
