@@ -23,7 +23,7 @@ STUDY = os.path.join(STUDIES, "paper.cfg")
 VARIED = {  # what a study varies: how to show it, its unit, how much of that a value is
     "budget_bps": ("budget of a CDN link", "Mbit/s", 1e-6), "seeds": ("seeds", "", 1), "loss": ("loss on an access link", "%", 100),
     "core": ("rates inside the network", "", 1),
-    "growth": ("growth factor C", "", 1), "slow": ("slow receivers", "", 1)}
+    "pops": ("PoPs", "", 1), "growth": ("growth factor C", "", 1), "slow": ("slow receivers", "", 1)}
 LOOKS = {("p2p", "flash"): ('"#2980b9"', 5), ("p2p", "poisson"): ('"#8e44ad"', 9),
          ("cdn", "flash"): ('"#c0392b"', 7), ("cdn", "poisson"): ('"#d68910"', 11)}
 
@@ -103,9 +103,10 @@ def draw_varied(name, key, rows, directory):
         points = [(row[key] * factor, row[ratio]) for row in rows if (row["mode"], row["arrivals"]) == (mode, arrivals)]
         if points:
             series.append((f"{mode}, {arrivals}", look, points))
-    picture(os.path.join(directory, f"study-{name}.png"), f"{rows[0]['peers']} peers, {rows[0]['size_mb']:.0f} MB",
+    peers = " to ".join(str(count) for count in sorted({min(row["peers"] for row in rows), max(row["peers"] for row in rows)}))
+    picture(os.path.join(directory, f"study-{name}.png"), f"{peers} peers, {rows[0]['size_mb']:.0f} MB",
             title + (f", {unit}" if unit else ""), "flash: last peer / floor, Poisson: mean / bound", series,
-            "set yrange [1:*]" + ("\nset logscale x" if key == "budget_bps" else ""))
+            "set yrange [1:*]\n" + {"budget_bps": "set logscale x", "pops": "set logscale xy"}.get(key, ""))
 
 
 def draw_crowd(rows, directory):

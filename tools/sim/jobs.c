@@ -29,14 +29,16 @@ jobs_cases(const struct study *study, size_t *count) {
     sim_allocate(values * study->sizes_count * study->peers_count * 4 * study->runs, sizeof(*runs));
 
   *count = 0;
-  for (size_t value = 0; value < values; value++)
+  for (size_t i = 0; i < values; i++) {
+    const double value = study->vary.count > 0 ? study->vary.values[i] : 0;
+    const struct study at = study_at(study, &(struct study_case){.value = value});
     for (size_t size = 0; size < study->sizes_count; size++)
       for (size_t peers = 0; peers < study->peers_count; peers++)
         append_cases(study,
-                     &(struct study_case){.peers = (uint32_t)study->peers[peers],
-                                          .size_bytes = study->sizes_bytes[size],
-                                          .value = study->vary.count > 0 ? study->vary.values[value] : 0},
+                     &(struct study_case){
+                       .peers = study_peers(&at, peers), .size_bytes = study->sizes_bytes[size], .value = value},
                      runs, count);
+  }
   return runs;
 }
 

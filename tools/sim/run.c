@@ -79,8 +79,8 @@ add_routers(struct setting *setting) {
   for (size_t i = 0; i < study->link_count; i++)
     for (int back = 0; back < 2; back++) {
       const struct study_link *link = &study->links[i];
-      add_link(setting, back ? link->to : link->from, back ? link->from : link->to, study->backbone.bandwidth_bps,
-               link->delay_ms, true)
+      add_link(setting, back ? link->to : link->from, back ? link->from : link->to,
+               study->backbone.bandwidth_bps * study->core, link->delay_ms, true)
         ->limit_bytes = (uint32_t)study->backbone.queue_bytes;
     }
 }
@@ -90,13 +90,14 @@ add_pops(struct setting *setting) {
   const struct study *study = setting->study;
   const struct study_cdn *cdn = &study->cdn;
   const uint32_t pops = (uint32_t)cdn->pop_count, first = (uint32_t)study->router_count;
+  const double access_bps = cdn->access_bps * study->core;
 
   setting->pop_nodes = sim_allocate(pops, sizeof(*setting->pop_nodes));
   setting->overlays = sim_allocate((size_t)pops * pops, sizeof(*setting->overlays));
   for (uint32_t i = 0; i < pops; i++) {
     setting->pop_nodes[i] = first + i;
-    add_link(setting, first + i, cdn->pops[i].router, cdn->access_bps, 0, true)->limit_bytes = POP_QUEUE_BYTES;
-    add_link(setting, cdn->pops[i].router, first + i, cdn->access_bps, 0, true)->limit_bytes = POP_QUEUE_BYTES;
+    add_link(setting, first + i, cdn->pops[i].router, access_bps, 0, true)->limit_bytes = POP_QUEUE_BYTES;
+    add_link(setting, cdn->pops[i].router, first + i, access_bps, 0, true)->limit_bytes = POP_QUEUE_BYTES;
   }
   for (uint32_t i = 0; i < pops; i++)
     for (uint32_t k = 0; k < pops; k++)
@@ -188,12 +189,13 @@ account(const struct setting *setting, const struct sim_session *session, struct
 
 void
 study_run(const struct study *study, const struct study_case *which, struct study_result *result) {
-  const struct study at = study_at(study, which);
+  struct study at = study_at(study, which);
   struct setting setting = {.study = &at, .which = which};
   struct sim_engine engine = {0};
   struct sim_session session;
-  const uint32_t nodes = (uint32_t)(study->router_count + study->cdn.pop_count) + which->peers;
 
+  study_generate(&at);
+  const uint32_t nodes = (uint32_t)(at.router_count + at.cdn.pop_count) + which->peers;
   sim_network_init(&setting.network, &engine, nodes, which->run);
   add_routers(&setting);
   add_pops(&setting);
@@ -206,7 +208,7 @@ study_run(const struct study *study, const struct study_case *which, struct stud
     .places = setting.places,
     .place_count = which->peers,
     .pop_nodes = setting.pop_nodes,
-    .pop_count = (uint32_t)study->cdn.pop_count,
+    .pop_count = (uint32_t)at.cdn.pop_count,
     .overlays = setting.overlays,
     .overlay_count = setting.overlay_count,
     .size = which->size_bytes,
@@ -230,4 +232,5 @@ study_run(const struct study *study, const struct study_case *which, struct stud
   free(setting.places);
   free(setting.pop_nodes);
   free(setting.overlays);
+  study_generated_free(&at);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_MAX 256
 #define RATE_MAX 1e12
 #define BYTES_MAX (8.0 * (1ULL << 30))
 
@@ -35,8 +34,8 @@ read_router(struct copse_reader *reader, const config_setting_t *element, void *
 
   if (status == 0 && find_router(study, router.name, &same))
     status = copse_setting_fail(reader, element, "router '%s' is there already", router.name);
-  if (status == 0 && study->router_count == NAMES_MAX)
-    status = copse_setting_fail(reader, element, "more than %d routers", NAMES_MAX);
+  if (status == 0 && study->router_count == STUDY_ROUTERS_MAX)
+    status = copse_setting_fail(reader, element, "more than %d routers", STUDY_ROUTERS_MAX);
   study->routers = sim_enlarge(study->routers, study->router_count + 1, sizeof(router));
   study->pop_of = sim_enlarge(study->pop_of, study->router_count + 1, sizeof(*study->pop_of));
   study->pop_of[study->router_count] = UINT32_MAX;
@@ -211,7 +210,7 @@ read_cdn(struct copse_reader *reader, const config_setting_t *group, void *targe
      .offset = offsetof(struct study_cdn, growth),
      .number = 1,
      .maximum = 1e6},
-    {.name = "pops", .kind = COPSE_KEY_LIST, .required = true, .parse = read_pop},
+    {.name = "pops", .kind = COPSE_KEY_LIST, .parse = read_pop},
     {0},
   };
 
@@ -314,6 +313,12 @@ static const struct copse_key root_keys[] = {
    .number = 1,
    .minimum = 0.001,
    .maximum = 1e6},
+  {.name = "core",
+   .kind = COPSE_KEY_FLOAT,
+   .offset = offsetof(struct study, core),
+   .number = 1,
+   .minimum = 0.001,
+   .maximum = 1e6},
   {.name = "sync_ms",
    .kind = COPSE_KEY_FLOAT,
    .offset = offsetof(struct study, sync_ms),
@@ -332,12 +337,14 @@ static const struct copse_key root_keys[] = {
    .number = 10,
    .minimum = 1,
    .maximum = 1000},
-  {.name = "routers", .kind = COPSE_KEY_LIST, .required = true, .parse = read_router},
-  {.name = "links", .kind = COPSE_KEY_LIST, .required = true, .parse = read_link},
+  {.name = "generated", .kind = COPSE_KEY_GROUP, .parse = study_generated_read},
+  {.name = "routers", .kind = COPSE_KEY_LIST, .parse = read_router},
+  {.name = "links", .kind = COPSE_KEY_LIST, .parse = read_link},
   {.name = "backbone", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_backbone},
   {.name = "access", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_access},
   {.name = "cdn", .kind = COPSE_KEY_GROUP, .required = true, .parse = read_cdn},
   {.name = "peers", .kind = COPSE_KEY_LIST, .required = true, .parse = read_peers},
+  {.name = "peers_each", .kind = COPSE_KEY_BOOL, .offset = offsetof(struct study, peers_each)},
   {.name = "seeds", .kind = COPSE_KEY_LIST, .required = true, .parse = read_seed},
   {.name = "sizes_bytes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_size},
   {.name = "arrivals", .kind = COPSE_KEY_LIST, .required = true, .parse = read_arrivals},
@@ -348,20 +355,54 @@ static const struct copse_key root_keys[] = {
   {0},
 };
 
-/* Every router's area, and whether each case has somebody to send and somebody to receive. */
+/* Either a network that is written out, each router in an area, or one that is made. */
 static int
-check(const struct study *study, const char *file, struct copse_error *error) {
+check_network(const struct study *study, const char *file, struct copse_error *error) {
+  const bool written = study->router_count > 0 || study->link_count > 0 || study->cdn.pop_count > 0;
+
+  if (study->generated.pops > 0)
+    return !written
+             ? 0
+             : copse_fail(error, -EINVAL, "%s: 'generated' makes routers, links and PoPs: none may be listed", file);
+  if (study->router_count == 0 || study->cdn.pop_count == 0)
+    return copse_fail(error, -EINVAL, "%s: 'routers' and the CDN's 'pops' are needed, or 'generated'", file);
   for (size_t i = 0; i < study->router_count; i++)
     if (study->pop_of[i] == UINT32_MAX)
       return copse_fail(error, -EINVAL, "%s: router '%s' is in no area", file, study->routers[i].name);
+  return 0;
+}
+
+/* Whether each case has somebody to send and somebody to receive. */
+static int
+check_peers(const struct study *study, const char *file, struct copse_error *error) {
+  if (study->generated.pops > study_router_count(study))
+    return copse_fail(error, -EINVAL, "%s: more PoPs (%lu) than routers", file, study->generated.pops);
   for (size_t i = 0; i < study->peers_count; i++)
     for (size_t s = 0; s < study->seeds_count; s++)
-      if (study->seeds[s] > study->peers[i] || study->seeds_count >= study->peers[i])
-        return copse_fail(error, -EINVAL, "%s: with %lu peers there is no seed %lu, or nobody to receive", file,
-                          study->peers[i], study->seeds[s]);
-  if (study->peers_count == 0 || study->seeds_count == 0 || study->sizes_count == 0)
-    return copse_fail(error, -EINVAL, "%s: 'peers', 'seeds' and 'sizes_bytes' must not be empty", file);
-  return study_vary_check(study, file, error);
+      if (study->seeds[s] > study_peers(study, i) || study->seeds_count >= study_peers(study, i))
+        return copse_fail(error, -EINVAL, "%s: with %u peers there is no seed %lu, or nobody to receive", file,
+                          study_peers(study, i), study->seeds[s]);
+  for (size_t i = 0; i < study->peers_count; i++)
+    if (study_peers(study, i) > STUDY_PEERS_MAX)
+      return copse_fail(error, -EINVAL, "%s: more than %d peers", file, STUDY_PEERS_MAX);
+  return 0;
+}
+
+static int
+check(const struct study *study, const char *file, struct copse_error *error) {
+  const size_t values = study->vary.count > 0 ? study->vary.count : 1;
+  int status = check_network(study, file, error);
+
+  if (status == 0 && (study->peers_count == 0 || study->seeds_count == 0 || study->sizes_count == 0))
+    status = copse_fail(error, -EINVAL, "%s: 'peers', 'seeds' and 'sizes_bytes' must not be empty", file);
+  if (status == 0)
+    status = study_vary_check(study, file, error);
+  for (size_t i = 0; i < values && status == 0; i++) {
+    const struct study at =
+      study_at(study, &(struct study_case){.value = study->vary.count > 0 ? study->vary.values[i] : 0});
+    status = check_peers(&at, file, error);
+  }
+  return status;
 }
 
 int

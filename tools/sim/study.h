@@ -32,6 +32,14 @@ struct study_pop {
   uint32_t router;
 };
 
+/* A network that is made, not written out. */
+struct study_generated {
+  uint64_t pops;    /* 0: none */
+  uint64_t routers; /* 0: one for each PoP */
+  uint64_t seed;
+  double width_km, height_km;
+};
+
 struct study_cdn {
   double access_bps, bandwidth_bps, budget_bps, delay_ms, growth;
   struct study_pop *pops;
@@ -64,11 +72,14 @@ struct study {
   struct study_backbone backbone;
   struct study_access access;
   struct study_cdn cdn;
+  struct study_generated generated; /* instead of routers, links and PoPs */
   struct study_slow slow;
   struct study_vary vary;
   bool seeds_leave;        /* each once every block is at somebody else */
+  double core;             /* times the rates between routers and of the PoPs' access */
   double scale;            /* rates are multiplied and delays divided by it */
   double sync_ms, tick_ms; /* of peers: to their control plane; of fetching */
+  bool peers_each;         /* `peers` counts those behind each router */
   uint64_t *peers, *seeds, *sizes_bytes;
   size_t peers_count, seeds_count, sizes_count;
   bool arrivals[2], modes[2]; /* by enum study_arrivals; without and with the CDN */
@@ -79,6 +90,15 @@ struct study {
 int study_read(const char *path, struct study *study, struct copse_error *error);
 int study_read_text(const char *name, const char *text, struct study *study, struct copse_error *error);
 void study_free(struct study *study);
+
+#define STUDY_ROUTERS_MAX 256
+
+/* generate.c */
+int study_generated_read(struct copse_reader *reader, const config_setting_t *group, void *target);
+size_t study_router_count(const struct study *study);
+/* Makes the network of a study that has none of its own; it is to be freed before anything of the study is. */
+void study_generate(struct study *study);
+void study_generated_free(struct study *study);
 
 /* ---- cases ---- */
 
@@ -93,6 +113,8 @@ struct study_case {
 
 /* The study with the case's value in its place. Shares all memory with `study`: not to be freed. */
 struct study study_at(const struct study *study, const struct study_case *which);
+/* How many peers a case has for one of the study's numbers of peers. */
+uint32_t study_peers(const struct study *study, size_t index);
 /* Reads the group `vary` into a study. */
 int study_vary_read(struct copse_reader *reader, const config_setting_t *group, void *target);
 /* Whether every value can take its place; -EINVAL with a sentence. */

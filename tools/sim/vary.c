@@ -12,8 +12,7 @@ set_budget(struct study *study, double value) {
 
 static void
 set_core(struct study *study, double value) {
-  study->backbone.bandwidth_bps *= value;
-  study->cdn.access_bps *= value;
+  study->core = value;
 }
 
 static void
@@ -24,6 +23,11 @@ set_growth(struct study *study, double value) {
 static void
 set_loss(struct study *study, double value) {
   study->access.loss = value;
+}
+
+static void
+set_pops(struct study *study, double value) {
+  study->generated.pops = (uint64_t)value;
 }
 
 static void
@@ -41,8 +45,9 @@ static const struct quantity {
   double minimum, maximum;
   void (*set)(struct study *study, double value);
 } quantities[] = {
-  {"budget_bps", 1000, 1e12, set_budget},   {"growth", 1, 1e6, set_growth}, {"loss", 0, 0.5, set_loss},
-  {"core", 0.001, 1e6, set_core},           /* times the rates between routers and of the PoPs' access */
+  {"budget_bps", 1000, 1e12, set_budget},   {"growth", 1, 1e6, set_growth},           {"loss", 0, 0.5, set_loss},
+  {"core", 0.001, 1e6, set_core},           {"pops", 1, STUDY_ROUTERS_MAX, set_pops}, /* of a network that is generated
+                                                                                       */
   {"seeds", 1, STUDY_PEERS_MAX, set_seeds}, /* the first so many of the list */
   {"slow", 0, STUDY_PEERS_MAX, set_slow},   /* the same */
 };
@@ -62,6 +67,11 @@ study_at(const struct study *study, const struct study_case *which) {
   if (study->vary.key != NULL)
     find(study->vary.key)->set(&changed, which->value);
   return changed;
+}
+
+uint32_t
+study_peers(const struct study *study, size_t index) {
+  return (uint32_t)(study->peers[index] * (study->peers_each ? study_router_count(study) : 1));
 }
 
 static int
@@ -102,6 +112,8 @@ study_vary_check(const struct study *study, const char *file, struct copse_error
     const struct study changed = study_at(study, &(struct study_case){.value = vary->values[i]});
     if (!(vary->values[i] >= quantity->minimum && vary->values[i] <= quantity->maximum))
       return copse_fail(error, -EINVAL, "%s: '%s' cannot be %g", file, vary->key, vary->values[i]);
+    if (changed.generated.pops > 0 && study->generated.pops == 0)
+      return copse_fail(error, -EINVAL, "%s: 'pops' can be varied of a network that is 'generated'", file);
     if (changed.seeds_count > study->seeds_count || changed.slow.count > study->slow.peers_count)
       return copse_fail(error, -EINVAL, "%s: '%s' cannot be %g: fewer are listed", file, vary->key, vary->values[i]);
   }
