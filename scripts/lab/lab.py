@@ -17,7 +17,7 @@ import time
 
 from counters import Counters
 from etcd import Etcd
-from network import Network, release_hugepages, reserve_hugepages
+from network import Network, release_hugepages, reserve_hugepages, used_hugepages
 
 BLOCK_PORT = 7117
 API_PORT = 7118
@@ -164,7 +164,7 @@ class Lab:
         self.hugepages = None
         self.network = None
         try:
-            self.hugepages = reserve_hugepages(HUGEPAGES_PER_POP * self.count)
+            self.hugepages = reserve_hugepages(used_hugepages() + HUGEPAGES_PER_POP * self.count)
             self.network = self.make_network(f"copse{os.getpid()}")
             self.pops = [Pop(self, index + 1) for index in range(self.count)]
             self.network.count_links({pop.name: pop.address for pop in self.pops}, BLOCK_PORT)
