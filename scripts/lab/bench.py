@@ -19,6 +19,7 @@ from network import release_hugepages, reserve_hugepages, used_hugepages
 from ovs import OpenVSwitch
 from peers import Bare, BenchError, Copse, Testpmd
 from session import Setup
+from waiting import LabError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
@@ -109,7 +110,7 @@ def run(context, known, names):
         try:
             for row in known[name].run(context):
                 rows.append(row)
-        except BenchError as error:
+        except LabError as error:
             failures.append(f"{name}: {error}")
         except Exception:  # a defect of one bench: what the others measured is not lost
             failures.append(f"{name}: {traceback.format_exc()}")

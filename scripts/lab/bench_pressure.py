@@ -2,11 +2,10 @@
 """a port that is too slow, one that stops and goes on, one with too small an MTU, one whose other end is killed and
 comes back: copies counted by name, none leaked"""
 
-import time
-
 from counters import Counters
-from peers import BenchError, Copse
+from peers import Copse
 from session import Cell, Session
+from waiting import wait_for
 
 FRAME, FANOUT = 1400, 16
 SLOW = 1000000  # frames a second the port takes
@@ -15,7 +14,7 @@ UNEVEN = 0.05
 STOPS = 10      # of the port, each of a sample in which it takes nothing
 STOP_MS = 200
 DEATHS = 10     # of the other end, each under full load
-DEATH_COPIES, DEATH_MS, WAIT_S = 100000, 10000, 20
+DEATH_COPIES, DEATH_MS, WAIT_S, STEP_S = 100000, 10000, 20, 0.005
 
 
 def links(session):
@@ -62,14 +61,6 @@ def small_mtu(session):
     return row("too_big", sample, sample["drops"] == {"too_big": sample["due"]} and not fits["drops"] and fits["sent"] > 0)
 
 
-def wait_for(what, condition):
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        if time.monotonic() > end:
-            raise BenchError(f"waited {WAIT_S} s in vain for {what}")
-        time.sleep(0.005)
-
-
 def said(session, what):
     """How often the dataplane's log says this of its port."""
     with open(session.peer.process.log) as handle:
@@ -81,10 +72,10 @@ def kill_other_end(session, counters):
     cell, due = Cell(FRAME, FANOUT), counters.totals()["copies_due"]
     down, up = said(session, "down"), said(session, "up")
     session.order(cell, ms=DEATH_MS)
-    wait_for("work", lambda: counters.totals()["copies_due"] > due + DEATH_COPIES)
+    wait_for("work", lambda: counters.totals()["copies_due"] > due + DEATH_COPIES, WAIT_S, STEP_S)
     session.replace_generator()
     wait_for("the dataplane's word that its port was down and is up",
-             lambda: said(session, "down") > down and said(session, "up") > up)
+             lambda: said(session, "down") > down and said(session, "up") > up, WAIT_S, STEP_S)
     session.check(cell)
 
 

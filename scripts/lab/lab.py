@@ -18,26 +18,11 @@ import time
 from counters import Counters
 from etcd import Etcd
 from network import Network, release_hugepages, reserve_hugepages, used_hugepages
+from waiting import LabError, wait_for
 
 BLOCK_PORT = 7117
 API_PORT = 7118
 HUGEPAGES_PER_POP = 48
-
-
-class LabError(RuntimeError):
-    pass
-
-
-def wait_for(what, condition, seconds, step=0.05):
-    """Polls until the condition returns something true; that is returned."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise LabError(f"{what}: not within {seconds:g} s")
-        time.sleep(step)
 
 
 class Pop:

@@ -4,9 +4,9 @@ network namespace that ends with it, one PMD thread."""
 
 import os
 import subprocess
-import time
 
 from peers import GENERATOR_CPU, START_S, WORKER_CPU, BenchError, Peer, Process
+from waiting import wait_for
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
@@ -81,11 +81,7 @@ class OpenVSwitch(Peer):
             raise BenchError(f"{self.name}: {error}")
 
     def await_file(self, name):
-        end = time.monotonic() + START_S
-        while not os.path.exists(os.path.join(self.directory, name)):
-            if time.monotonic() > end:
-                raise BenchError(f"{self.name}: {name} is not there after {START_S} s")
-            time.sleep(0.02)
+        wait_for(f"{self.name}: {name}", lambda: os.path.exists(os.path.join(self.directory, name)), START_S)
 
     def set_copies(self, fanout):
         if fanout == self.copies:

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import time
 
+from waiting import LabError
+
 GENERATOR_CPU, WORKER_CPU = 0, 1
 PR_SET_PDEATHSIG = 1
 START_S, SAMPLE_S, STOP_S = 20, 60, 10
 END_OF_INPUT_S = 0.1  # who has not ended by then is told to
 
 
-class BenchError(RuntimeError):
+class BenchError(LabError):
     pass
 
 
