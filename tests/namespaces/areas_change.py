@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A PoP joins a session in the middle of a transfer and another leaves it: trees are rebuilt make before break. Every copy that
-a PoP has sent to another was taken there, through all changes, on every tree; no tree that gave way to another was sent a packet
-it could not carry; all files are exact."""
+a PoP has sent to another was taken there, through all changes, on every tree; trees that took the place of others brought every
+packet to every PoP; no tree that gave way to another was sent a packet it could not carry; all files are exact."""
 
 import json
 import os
@@ -46,6 +46,18 @@ def copies_between_pops(lab, meter, session):
     return sent, taken
 
 
+def uneven(lab, meter, session):
+    """Most by which PoPs of a tree over all four areas differ in what they took; N3, which leaves, wants nothing in the end."""
+    trees = {int(tree["id"], 16): tree for plan in plans(lab, session) if len(plan["trees"]) == 4
+             for tree in plan["trees"] if tree["id"]}
+    taken = {}
+    for (name, _, tree), row in meter.trees.items():
+        if tree in trees and name not in ("N3", trees[tree]["root"]):
+            taken.setdefault(tree, []).append(row["packets"])
+    assert any(max(counts) > 0 for counts in taken.values()), "no tree over all four areas carried anything"
+    return max(max(counts) - min(counts) for counts in taken.values())
+
+
 def main():
     with Lab(4) as lab:
         for index, pop in enumerate(lab.pops):
@@ -82,6 +94,8 @@ def main():
         print(f"{trees} trees in {max(plan['epoch'] for plan in plans(lab, transfer.session))} plans: {sent} copies sent from PoP "
               f"to PoP, {taken} taken; other drops: {lost or 'none'}; files exact after {transfer.seconds():.1f} s")
         assert sent == taken > 0 and "no_allowance" not in lost and "no_neighbour" not in lost
+        missed = uneven(lab, meter, transfer.session)
+        assert missed <= lost.get("tx_full", 0) + lost.get("no_buffer", 0), f"{missed} packets of a tree did not reach all its PoPs"
 
 
 if __name__ == "__main__":
