@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger from outside: what the store's accounts add up to, and what dataplanes counted in all their lives."""
+"""The store's sums from outside: what accounts add up to beside what dataplanes counted in all their lives, and what trees hold
+of links."""
 
 import json
 import os
@@ -25,6 +26,16 @@ def books(lab):
     grants = sum(grant["bytes"] for key, row in rows.items() if key not in accounts for grant in row["grants"])
     assert grants == sums["leased"], (grants, sums)
     return sums
+
+
+def oversold(lab):
+    """Links on which trees hold more than there is."""
+    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
+        rows = {key: json.loads(value) for key, value in store.execute(
+            "SELECT key, value FROM kv WHERE key LIKE '/links/%' OR key LIKE '/reserved/%'")}
+    budgets = {key.removeprefix("/links/"): row["bandwidth_bps"] for key, row in rows.items() if key.startswith("/links/")}
+    return [key for key, row in rows.items() if key.startswith("/reserved/") and
+            sum(row.values()) > budgets[key.removeprefix("/reserved/")]]
 
 
 class Meter:

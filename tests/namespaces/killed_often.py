@@ -12,19 +12,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
-from books import Meter, books  # noqa: E402
+from books import Meter, books, oversold  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
 from transfer import Transfer, random_file  # noqa: E402
-
-
-def oversold(lab):
-    """Links on which trees hold more than there is."""
-    with sqlite3.connect(f"file:{lab.database}?mode=ro", uri=True) as store:
-        rows = {key: json.loads(value) for key, value in store.execute(
-            "SELECT key, value FROM kv WHERE key LIKE '/links/%' OR key LIKE '/reserved/%'")}
-    budgets = {key.removeprefix("/links/"): row["bandwidth_bps"] for key, row in rows.items() if key.startswith("/links/")}
-    return [key for key, row in rows.items() if key.startswith("/reserved/") and
-            sum(row.values()) > budgets[key.removeprefix("/reserved/")]]
 
 
 def describe(lab):
