@@ -8,6 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
+from kept import Kept  # noqa: E402
 from lab import Lab, wait_for  # noqa: E402
 from transfer import Transfer, random_file  # noqa: E402
 
@@ -32,7 +33,7 @@ def main():
         transfer.start()
         transfer.until("a quarter of the file", lambda: transfer.progress() > 0.25)
         assert pops_known(lab) == {"N1", "N2", "N3"}
-        sent = lab.counters()[victim.name].totals()["copies_sent"]
+        sent, kept = lab.counters()[victim.name].totals()["copies_sent"], Kept(lab, victim)
         lab.etcd.cut(victim, True)
         cut = time.monotonic()
         time.sleep(1)
@@ -40,6 +41,7 @@ def main():
         wait_for("the lease's end", lambda: victim.name not in pops_known(lab), PRESENCE_MS / 1000 + 5)
         assert not victim.healthy(), "it says that its store is away"
         time.sleep(max(0, SECONDS - (time.monotonic() - cut)))
+        kept.check()
         assert not transfer.finished(), "the transfer ended before the network was whole again"
         lab.etcd.cut(victim, False)
         healed = time.monotonic()
