@@ -105,6 +105,26 @@ Test(network, the_shortest_path_is_taken, .fini = free_line) {
   sim_link_add(&network, 1, 0, 8000000, 0);
   sim_link_add(&network, 2, 0, 8000000, 0);
   sim_route(&network, metric);
-  cr_expect(eq(u32, network.route[0 * 3 + 2], 1), "through 1: 2, not 5");
-  cr_expect(eq(u32, network.route[2 * 3 + 0], 3), "the direct link is not for routing");
+  cr_expect(eq(u32, sim_next(&network, 0, 2), 1), "through 1: 2, not 5");
+  cr_expect(eq(u32, sim_next(&network, 2, 0), 3), "the direct link is not for routing");
+}
+
+/* 0 - 1 - 2 - 3, and 4 at 1: all but 1 and 2 have a single neighbour. */
+Test(network, who_has_a_single_neighbour_needs_no_routes, .fini = free_line) {
+  static const uint32_t ends[][2] = {{0, 1}, {1, 2}, {2, 3}, {1, 4}};
+  const uint64_t metric[] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+  sim_network_init(&network, &engine, 5, 1);
+  for (size_t i = 0; i < 4; i++) {
+    sim_link_add(&network, ends[i][0], ends[i][1], 8000000, 0);
+    sim_link_add(&network, ends[i][1], ends[i][0], 8000000, 0);
+  }
+  sim_route(&network, metric);
+  cr_expect(eq(u32, network.inner_count, 2));
+  cr_expect(eq(u32, sim_next(&network, 0, 4), 0));
+  cr_expect(eq(u32, sim_next(&network, 1, 4), 6));
+  cr_expect(eq(u32, sim_next(&network, 4, 3), 7));
+  cr_expect(eq(u32, sim_next(&network, 1, 3), 2));
+  cr_expect(eq(u32, sim_next(&network, 2, 3), 4));
+  cr_expect(eq(u32, sim_next(&network, 2, 0), 3));
 }

@@ -3,6 +3,7 @@
 #include "output.h"
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static const char text[] =
@@ -18,6 +19,8 @@ static const char text[] =
   "peers = (9); seeds = (1, 2); sizes_bytes = (2000000); arrivals = (\"flash\", \"poisson\"); modes = (\"p2p\", "
   "\"cdn\");"
   "runs = 2; %s";
+
+#define BOTH_LEVELS "levels = (\"packet\", \"flow\");"
 
 static struct study study;
 static struct study_run *runs;
@@ -61,14 +64,14 @@ expect_within_physics(const struct study_run *run) {
 }
 
 Test(session, nobody_is_faster_than_the_floor_and_everybody_ends, .fini = free_study) {
-  run_study("0.0", "");
-  cr_assert(eq(sz, count, 8));
+  run_study("0.0", BOTH_LEVELS);
+  cr_assert(eq(sz, count, 16));
   for (size_t i = 0; i < count; i++)
     expect_within_physics(&runs[i]);
 }
 
 Test(session, a_flash_crowd_on_trees_is_near_the_floor_and_seeds_send_once, .fini = free_study) {
-  run_study("0.0", "");
+  run_study("0.0", BOTH_LEVELS);
   for (size_t i = 0; i < count; i++)
     if (runs[i].which.cdn && runs[i].which.arrivals == STUDY_FLASH) {
       const double floor_s = study_floor(&study, &runs[i].which);
@@ -218,28 +221,74 @@ Test(session, uploads_of_a_peer_take_turns) {
   sim_engine_free(&engine);
 }
 
+static double
+mean_of(const struct study_run *run) {
+  double sum = 0, peers = 0;
+
+  for (uint32_t i = 0; i < run->which.peers; i++) {
+    sum += run->result.finish_s[i];
+    peers += run->result.finish_s[i] > 0;
+  }
+  return sum / peers;
+}
+
+/* Where the network is not the limit, and where it is. */
+Test(session, flows_take_as_long_as_packets, .fini = free_study) {
+  struct copse_error error;
+
+  cr_assert(eq(int, study_read(STUDIES "/crowd.cfg", &study, &error), 0), "%s", error.text);
+  study.peers_count = 1;
+  study.peers[0] = 60;
+  study.sizes_bytes[0] = 2000000;
+  runs_of_study();
+  cr_assert(eq(sz, count, 16));
+  for (size_t i = 0; i < count; i += 8)
+    for (size_t k = i; k < i + 4; k++) {
+      cr_assert(runs[k + 4].which.flow && !runs[k].which.flow && runs[k].which.cdn == runs[k + 4].which.cdn);
+      const double ratio = mean_of(&runs[k + 4]) / mean_of(&runs[k]);
+      cr_expect(le(dbl, fabs(ratio - 1), 0.15), "%s, %s, network x %g: %.3f",
+                runs[k].which.arrivals == STUDY_FLASH ? "flash" : "poisson", runs[k].which.cdn ? "cdn" : "p2p",
+                runs[k].which.value, ratio);
+    }
+}
+
 static char *
-csv_of_study(void) {
+csv_of_study(const char *loss, const char *more) {
   char *bytes = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&bytes, &size);
 
-  run_study("0.01", "");
+  run_study(loss, more);
   output_csv(&study, runs, count, out);
   fclose(out);
   return bytes;
 }
 
-Test(session, the_same_seed_gives_the_same_bytes_and_another_one_does_not) {
-  char *first = csv_of_study();
+static void
+expect_same_bytes(const char *loss, const char *more) {
+  char *first = csv_of_study(loss, more);
   const double seed_0 = runs[0].result.finish_s[2], seed_1 = runs[1].result.finish_s[2];
 
   free_study();
-  char *second = csv_of_study();
+  char *second = csv_of_study(loss, more);
   cr_expect(eq(str, first, second));
   cr_expect(ne(dbl, seed_0, seed_1));
   free(first);
   free(second);
+  free_study();
+}
+
+Test(session, the_same_seed_gives_the_same_bytes_and_another_one_does_not) {
+  expect_same_bytes("0.01", "");
+  expect_same_bytes("0.0", "levels = (\"flow\");");
+}
+
+Test(session, loss_on_access_links_is_refused_at_flow_level) {
+  char config[sizeof(text) + 256];
+  struct copse_error error;
+
+  snprintf(config, sizeof(config), text, "0.01", BOTH_LEVELS);
+  cr_expect(eq(int, study_read_text("bad.cfg", config, &study, &error), -EINVAL));
   free_study();
 }
 

@@ -71,6 +71,7 @@ uplink_take_upload(struct uplink *uplink, uint32_t wanted) {
 
 void
 uplink_charge(struct uplink *uplink, uint32_t bytes) {
+  uplink->charged += bytes;
   pacer_charge(&uplink->rest, bytes);
 }
 

@@ -11,6 +11,7 @@ struct uplink {
   struct pacer tree;  /* at the rate granted by the control plane */
   struct pacer rest;  /* 98 % of the uplink, charged with everything */
   struct pacer least; /* 2 % of it, charged with uploads: what they may take when trees leave nothing */
+  uint64_t charged;   /* bytes, by uplink_charge */
   uint32_t unpaid;    /* bytes received over TCP whose acknowledgements are not charged yet */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tools/peer/transfer.h over simulated TCP: requests of one peer to another. A connection is kept and used again, as
- * libcurl does; one whose transfer was cancelled is closed. Urls are "sim:PEER/SESSION" and "sim:PEER/SESSION/have". */
+/* tools/peer/transfer.h over simulated connections: requests of one peer to another. A connection is kept and used
+ * again, as libcurl does; one whose transfer was cancelled is closed. Urls are "sim:PEER/SESSION" and
+ * "sim:PEER/SESSION/have". */
 #include "transfer.h"
 
 #include "bits.h"
@@ -49,8 +50,8 @@ finish(struct sim_connection *connection, uint64_t now) {
 }
 
 static void
-answer_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  struct sim_connection *connection = tcp->context;
+answer_arrived(void *context, uint64_t bytes, uint64_t now) {
+  struct sim_connection *connection = context;
   const uint64_t header = bytes < connection->header ? bytes : connection->header;
   struct transfer *transfer = connection->transfer;
 
@@ -73,8 +74,8 @@ answer_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
 }
 
 static void
-request_acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  (void)tcp;
+request_acknowledged(void *context, uint64_t bytes, uint64_t now) {
+  (void)context;
   (void)bytes;
   (void)now;
 }
@@ -86,7 +87,7 @@ answer(struct sim_connection *connection, int status, uint64_t body) {
   connection->transfer->status = status;
   connection->header = ANSWER_BYTES;
   connection->body = body;
-  sim_tcp_write(&connection->answer, ANSWER_BYTES);
+  sim_stream_write(&connection->answer, ANSWER_BYTES);
 }
 
 static void
@@ -98,7 +99,7 @@ answer_have(struct sim_connection *connection) {
   transfer->bitmap = sim_allocate(transfer->bitmap_bytes, 1);
   memcpy(transfer->bitmap, blocks_bitmap(blocks), transfer->bitmap_bytes);
   answer(connection, 200, transfer->bitmap_bytes);
-  sim_tcp_write(&connection->answer, transfer->bitmap_bytes);
+  sim_stream_write(&connection->answer, transfer->bitmap_bytes);
   uplink_charge(&connection->server->uplink, (uint32_t)transfer->bitmap_bytes + ANSWER_BYTES + 52);
 }
 
@@ -118,16 +119,22 @@ answer_range(struct sim_connection *connection) {
     server->uploads[slot] = connection;
     connection->left = transfer->end - transfer->first;
     answer(connection, 206, connection->left);
-    sim_pump(server, server->session->engine->now);
+    sim_serve(connection);
   }
+}
+
+static void
+close_connection(struct sim_connection *connection) {
+  connection->closed = true;
+  sim_end_upload(connection);
+  sim_stream_abandon(&connection->request);
+  sim_stream_abandon(&connection->answer);
 }
 
 /* The client knows at once; a reset would take a packet's way. */
 static void
 reset(struct sim_connection *connection, uint64_t now) {
-  connection->closed = true;
-  sim_end_upload(connection);
-  sim_tcp_abandon(&connection->answer);
+  close_connection(connection);
   connection->transfer->status = 0;
   finish(connection, now);
 }
@@ -142,8 +149,8 @@ sim_connections_break(struct sim_peer *peer, uint64_t now) {
 }
 
 static void
-request_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  struct sim_connection *connection = tcp->context;
+request_arrived(void *context, uint64_t bytes, uint64_t now) {
+  struct sim_connection *connection = context;
 
   connection->asked -= bytes;
   if (connection->asked > 0 || connection->closed || connection->transfer == NULL)
@@ -157,12 +164,11 @@ request_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
 }
 
 static void
-answer_acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  const struct sim_connection *connection = tcp->context;
+answer_taken(void *context, uint64_t bytes, uint64_t now) {
+  struct sim_connection *connection = context;
 
-  (void)bytes;
   if (connection->left > 0)
-    sim_pump(connection->server, now);
+    sim_serve_on(connection, bytes, now);
 }
 
 /* ---- */
@@ -174,17 +180,20 @@ connect_to(struct sim_peer *client, struct sim_peer *server) {
   struct sim_connection *connection = client->connections;
 
   for (; connection != NULL; connection = connection->next)
-    if (connection->server == server && connection->transfer == NULL && !connection->closed)
+    if (connection->server == server && connection->transfer == NULL &&
+        (!connection->closed || sim_stream_is_quiet(&connection->answer))) {
+      connection->closed = false;
       return connection;
+    }
   connection = sim_allocate(1, sizeof(*connection));
   connection->client = client;
   connection->server = server;
   connection->next = client->connections;
   client->connections = connection;
-  sim_tcp_init(&connection->request, network, tcp, client->place->node, server->place->node, request_arrived,
-               request_acknowledged, connection);
-  sim_tcp_init(&connection->answer, network, tcp, server->place->node, client->place->node, answer_arrived,
-               answer_acknowledged, connection);
+  sim_stream_init(&connection->request, network, tcp, client->place->node, server->place->node, request_arrived,
+                  request_acknowledged, connection);
+  sim_stream_init(&connection->answer, network, tcp, server->place->node, client->place->node, answer_arrived,
+                  answer_taken, connection);
   return connection;
 }
 
@@ -204,16 +213,14 @@ transfer_start(struct transfers *transfers, const struct transfer_request *reque
   transfer->connection = connect_to(client, &client->session->peers[index]);
   transfer->connection->transfer = transfer;
   transfer->connection->asked = REQUEST_BYTES;
-  sim_tcp_write(&transfer->connection->request, REQUEST_BYTES);
+  sim_stream_write(&transfer->connection->request, REQUEST_BYTES);
   return transfer;
 }
 
 void
 transfer_cancel(struct transfer *transfer) {
-  transfer->connection->closed = true;
+  close_connection(transfer->connection);
   transfer->connection->transfer = NULL;
-  sim_end_upload(transfer->connection);
-  sim_tcp_abandon(&transfer->connection->answer);
   free_transfer(transfer);
 }
 
@@ -224,8 +231,8 @@ sim_connections_free(struct sim_peer *peer) {
     peer->connections = connection->next;
     if (connection->transfer != NULL)
       free_transfer(connection->transfer);
-    sim_tcp_free(&connection->request);
-    sim_tcp_free(&connection->answer);
+    sim_stream_free(&connection->request);
+    sim_stream_free(&connection->answer);
     free(connection);
   }
 }

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* All arrivals, modes and runs of a scenario. */
+/* All arrivals, modes and runs of a scenario at a level. */
 static void
 append_cases(const struct study *study, const struct study_case *scenario, struct study_run *runs, size_t *count) {
   for (int arrivals = 0; arrivals < 2; arrivals++)
@@ -22,11 +22,24 @@ append_cases(const struct study *study, const struct study_case *scenario, struc
       }
 }
 
+/* Packets, for so many peers only as the study says, and flows. */
+static void
+append_levels(const struct study *study, struct study_case *scenario, struct study_run *runs, size_t *count) {
+  const bool flows = study->levels[1];
+
+  scenario->flow = false;
+  if (!flows || (study->levels[0] && scenario->peers <= study->packet_peers))
+    append_cases(study, scenario, runs, count);
+  scenario->flow = true;
+  if (flows)
+    append_cases(study, scenario, runs, count);
+}
+
 struct study_run *
 jobs_cases(const struct study *study, size_t *count) {
   const size_t values = study->vary.count > 0 ? study->vary.count : 1;
   struct study_run *runs =
-    sim_allocate(values * study->sizes_count * study->peers_count * 4 * study->runs, sizeof(*runs));
+    sim_allocate(values * study->sizes_count * study->peers_count * 8 * study->runs, sizeof(*runs));
 
   *count = 0;
   for (size_t i = 0; i < values; i++) {
@@ -34,10 +47,10 @@ jobs_cases(const struct study *study, size_t *count) {
     const struct study at = study_at(study, &(struct study_case){.value = value});
     for (size_t size = 0; size < study->sizes_count; size++)
       for (size_t peers = 0; peers < study->peers_count; peers++)
-        append_cases(study,
-                     &(struct study_case){
-                       .peers = study_peers(&at, peers), .size_bytes = study->sizes_bytes[size], .value = value},
-                     runs, count);
+        append_levels(study,
+                      &(struct study_case){
+                        .peers = study_peers(&at, peers), .size_bytes = study->sizes_bytes[size], .value = value},
+                      runs, count);
   }
   return runs;
 }

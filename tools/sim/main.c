@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* copse-sim: a study in a packet-level simulator. */
+/* copse-sim: a study in simulation, packet by packet or at flow level. */
 #include "output.h"
 
 #include <copse/error.h>
@@ -15,7 +15,9 @@ static const char usage[] =
   "\n"
   "Runs every case of a study (config/studies/) and prints a table of completion times. Peers, trees, token buckets "
   "and\n"
-  "the block scheduler are copse's own code; TCP, links and queues are simulated packet by packet.\n"
+  "the block scheduler are copse's own code; TCP, links and queues are simulated packet by packet, or, where the "
+  "study\n"
+  "says so, transfers between peers as flows.\n"
   "\n"
   "  --json       print the table as a JSON list\n"
   "  --csv FILE   also write the completion time of every peer of every run\n"

@@ -3,6 +3,8 @@
  * only the first packet under way is in the engine's heap. */
 #include "network.h"
 
+#include "fluid.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +98,10 @@ sim_send_over(struct sim_link *link, struct sim_packet *packet) {
 
 void
 sim_send(struct sim_network *network, struct sim_packet *packet) {
-  sim_send_over(network->links[network->route[packet->from * network->nodes + packet->to]], packet);
+  if (network->fluid != NULL)
+    sim_fluid_carry(network->fluid, packet);
+  else
+    sim_send_over(network->links[sim_next(network, packet->from, packet->to)], packet);
 }
 
 static void
@@ -117,7 +122,7 @@ arrive(struct sim_timer *timer, uint64_t now) {
     packet->endpoint->receive(packet->endpoint, packet, now);
     return;
   }
-  sim_send_over(network->links[network->route[link->to * network->nodes + packet->to]], packet);
+  sim_send_over(network->links[sim_next(network, link->to, packet->to)], packet);
 }
 
 struct sim_link *
@@ -144,9 +149,44 @@ struct metric {
   uint64_t value;
 };
 
-/* Bellman and Ford's: networks are small, and this runs once. */
+/* The links from and to a node's only neighbour; none when it has several. */
+static void
+find_ways(struct sim_network *network, const uint64_t *metric) {
+  uint32_t *degree = sim_allocate(network->nodes, sizeof(*degree));
+
+  for (uint32_t node = 0; node < network->nodes; node++)
+    network->ways[node] = (struct sim_way){UINT32_MAX, UINT32_MAX, UINT32_MAX};
+  for (uint32_t i = 0; i < network->link_count; i++) {
+    const struct sim_link *link = network->links[i];
+    if (metric[i] == SIM_NEVER)
+      continue;
+    degree[link->from]++;
+    degree[link->to]++;
+    network->ways[link->from].out = i;
+    network->ways[link->to].in = i;
+  }
+  for (uint32_t node = 0; node < network->nodes; node++) {
+    struct sim_way *way = &network->ways[node];
+    const bool pair = degree[node] == 2 && way->in != UINT32_MAX && way->out != UINT32_MAX &&
+                      network->links[way->in]->from == network->links[way->out]->to;
+    if (!pair || degree[network->links[way->out]->to] == 2)
+      *way = (struct sim_way){network->inner_count++, UINT32_MAX, UINT32_MAX};
+  }
+  for (uint32_t node = 0; node < network->nodes; node++)
+    if (network->ways[node].out != UINT32_MAX)
+      network->ways[node].inner = network->ways[network->links[network->ways[node].out]->to].inner;
+  free(degree);
+}
+
+static bool
+is_inner(const struct sim_network *network, uint32_t node) {
+  return network->ways[node].out == UINT32_MAX;
+}
+
+/* Bellman and Ford's, between inner nodes: those are few, and this runs once. */
 static void
 route_to(struct sim_network *network, uint32_t to, const struct metric *metrics, uint32_t count, uint64_t *distance) {
+  const struct sim_way *ways = network->ways;
   bool changed = true;
 
   for (uint32_t node = 0; node < network->nodes; node++)
@@ -158,7 +198,7 @@ route_to(struct sim_network *network, uint32_t to, const struct metric *metrics,
       if (distance[link->to] == SIM_NEVER || metrics[i].value + distance[link->to] >= distance[link->from])
         continue;
       distance[link->from] = metrics[i].value + distance[link->to];
-      network->route[link->from * network->nodes + to] = metrics[i].link;
+      network->route[ways[link->from].inner * network->inner_count + ways[to].inner] = metrics[i].link;
       changed = true;
     }
   }
@@ -166,21 +206,38 @@ route_to(struct sim_network *network, uint32_t to, const struct metric *metrics,
 
 void
 sim_route(struct sim_network *network, const uint64_t *metric) {
-  const size_t pairs = (size_t)network->nodes * network->nodes;
   uint64_t *distance = sim_allocate(network->nodes, sizeof(*distance));
   struct metric *metrics = sim_allocate(network->link_count + 1UL, sizeof(*metrics));
   uint32_t count = 0;
 
+  free(network->ways);
   free(network->route);
+  network->inner_count = 0;
+  network->ways = sim_allocate(network->nodes, sizeof(*network->ways));
+  find_ways(network, metric);
+  const size_t pairs = (size_t)network->inner_count * network->inner_count;
   network->route = sim_allocate(pairs, sizeof(*network->route));
   memset(network->route, 0xff, pairs * sizeof(*network->route));
   for (uint32_t i = 0; i < network->link_count; i++)
-    if (metric[i] != SIM_NEVER)
+    if (metric[i] != SIM_NEVER && is_inner(network, network->links[i]->from) &&
+        is_inner(network, network->links[i]->to))
       metrics[count++] = (struct metric){i, metric[i]};
   for (uint32_t to = 0; to < network->nodes; to++)
-    route_to(network, to, metrics, count, distance);
+    if (is_inner(network, to))
+      route_to(network, to, metrics, count, distance);
   free(metrics);
   free(distance);
+}
+
+uint32_t
+sim_next(const struct sim_network *network, uint32_t from, uint32_t to) {
+  const struct sim_way *here = &network->ways[from], *there = &network->ways[to];
+
+  if (here->out != UINT32_MAX)
+    return here->out;
+  if (here->inner == there->inner)
+    return there->in;
+  return network->route[here->inner * network->inner_count + there->inner];
 }
 
 void
@@ -198,5 +255,6 @@ sim_network_free(struct sim_network *network) {
     free(packet);
   }
   free(network->links);
+  free(network->ways);
   free(network->route);
 }

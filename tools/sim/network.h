@@ -11,6 +11,7 @@
 #define SIM_SACKS 3 /* in an acknowledgement, as many as fit beside time stamps (RFC 2018) */
 
 struct sim_packet;
+struct sim_fluid;
 
 /* Who gets packets at a node. Takes the packet over: it is freed with sim_packet_free or sent on. */
 struct sim_endpoint {
@@ -57,12 +58,21 @@ struct sim_link {
   uint64_t packets, bytes, drops, lost; /* sent; dropped because full; lost at random */
 };
 
+/* A node with a single neighbour needs no routes of its own: there are far more peers than routers. */
+struct sim_way {
+  uint32_t inner;   /* its number, or that of its only neighbour */
+  uint32_t out, in; /* links from and to that neighbour; UINT32_MAX: an inner node */
+};
+
 struct sim_network {
   struct sim_engine *engine;
   struct sim_random random; /* of losses */
   struct sim_link **links;
   uint32_t link_count, nodes;
-  uint32_t *route; /* [from * nodes + to]: link, UINT32_MAX where there is none */
+  struct sim_way *ways;    /* by node */
+  uint32_t inner_count;    /* nodes others' packets may pass */
+  uint32_t *route;         /* [inner number of from * inner_count + that of to]: link, UINT32_MAX where there is none */
+  struct sim_fluid *fluid; /* carries packets at flow level; null: hop by hop */
   struct sim_packet *free;
 };
 
@@ -74,6 +84,9 @@ struct sim_link *sim_link_add(struct sim_network *network, uint32_t from, uint32
 /* Shortest paths by `metric`, one for each link added so far, UINT64_MAX: not for routing (an overlay's). Equal paths:
  * the link added first. */
 void sim_route(struct sim_network *network, const uint64_t *metric);
+
+/* The next link on the way from a node to another one. */
+uint32_t sim_next(const struct sim_network *network, uint32_t from, uint32_t to);
 
 /* A packet, zeroed up to `next`. */
 struct sim_packet *sim_packet_new(struct sim_network *network);

@@ -8,6 +8,7 @@
 
 static const char *const arrivals_name[] = {[STUDY_FLASH] = "flash", [STUDY_POISSON] = "poisson"};
 static const char *const mode_name[] = {"p2p", "cdn"};
+static const char *const level_name[] = {"packet", "flow"};
 
 struct row {
   struct study_case which;
@@ -25,7 +26,8 @@ struct row {
 
 static bool
 same_scenario(const struct study_case *a, const struct study_case *b) {
-  return a->peers == b->peers && a->size_bytes == b->size_bytes && a->arrivals == b->arrivals && a->value == b->value;
+  return a->peers == b->peers && a->size_bytes == b->size_bytes && a->arrivals == b->arrivals && a->flow == b->flow &&
+         a->value == b->value;
 }
 
 static double
@@ -105,10 +107,10 @@ print_row(const struct study *study, const struct row *row, void *context) {
 
   if (study->vary.key != NULL)
     fprintf(out, "%12g ", row->which.value);
-  fprintf(out, "%5u %8.0f  %-7s  %-4s %9.2f %9.2f %8.2f %9.2f %8.3f %8.3f %9.2f %9.1f %9.1f", row->which.peers,
+  fprintf(out, "%5u %8.0f  %-7s  %-4s  %-6s %9.2f %9.2f %8.2f %9.2f %8.3f %8.3f %9.2f %9.1f %9.1f", row->which.peers,
           (double)row->which.size_bytes / 1e6, arrivals_name[row->which.arrivals], mode_name[row->which.cdn],
-          row->mean_s, row->max_s, row->stderr_s, row->floor_s, row->max_s / row->floor_s, row->own_bound,
-          row->amplification, row->cdn_bytes / 1e6, row->backbone_bytes / 1e6);
+          level_name[row->which.flow], row->mean_s, row->max_s, row->stderr_s, row->floor_s, row->max_s / row->floor_s,
+          row->own_bound, row->amplification, row->cdn_bytes / 1e6, row->backbone_bytes / 1e6);
   if (isnan(row->speedup))
     fputs("\n", out);
   else
@@ -119,7 +121,8 @@ void
 output_table(const struct study *study, const struct study_run *runs, size_t count, FILE *out) {
   if (study->vary.key != NULL)
     fprintf(out, "%12s ", study->vary.key);
-  fputs("peers  size MB  arrival  mode    mean s    last s  std.err   floor s  x floor  x bound  seed files    CDN MB  "
+  fputs("peers  size MB  arrival  mode  level     mean s    last s  std.err   floor s  x floor  x bound  seed files    "
+        "CDN MB  "
         "backbone  speed-up\n",
         out);
   each_row(study, runs, count, print_row, out);
@@ -127,13 +130,14 @@ output_table(const struct study *study, const struct study_run *runs, size_t cou
 
 static void
 append_row(const struct study *study, const struct row *row, void *context) {
-  json_t *object = json_pack("{s:I, s:f, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "peers",
-                             (json_int_t)row->which.peers, "size_mb", (double)row->which.size_bytes / 1e6, "arrivals",
-                             arrivals_name[row->which.arrivals], "mode", mode_name[row->which.cdn], "mean_s",
-                             row->mean_s, "max_s", row->max_s, "stderr_s", row->stderr_s, "floor_s", row->floor_s,
-                             "ratio_to_floor", row->max_s / row->floor_s, "ratio_to_bound", row->own_bound,
-                             "seed_amplification", row->amplification, "cdn_bytes", row->cdn_bytes, "backbone_bytes",
-                             row->backbone_bytes, "direct_bytes", row->direct_bytes, "runs", (json_int_t)row->runs);
+  json_t *object =
+    json_pack("{s:I, s:f, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "peers",
+              (json_int_t)row->which.peers, "size_mb", (double)row->which.size_bytes / 1e6, "arrivals",
+              arrivals_name[row->which.arrivals], "mode", mode_name[row->which.cdn], "level",
+              level_name[row->which.flow], "mean_s", row->mean_s, "max_s", row->max_s, "stderr_s", row->stderr_s,
+              "floor_s", row->floor_s, "ratio_to_floor", row->max_s / row->floor_s, "ratio_to_bound", row->own_bound,
+              "seed_amplification", row->amplification, "cdn_bytes", row->cdn_bytes, "backbone_bytes",
+              row->backbone_bytes, "direct_bytes", row->direct_bytes, "runs", (json_int_t)row->runs);
 
   if (!isnan(row->speedup))
     json_object_set_new(object, "speedup", json_real(row->speedup));
@@ -158,9 +162,9 @@ output_json(const struct study *study, const struct study_run *runs, size_t coun
 
 static void
 print_peer(const struct study *study, const struct study_run *run, uint32_t peer, FILE *out) {
-  fprintf(out, "%u,%g,%s,%s,%u,%u,%.3f,%.3f", run->which.peers, (double)run->which.size_bytes / 1e6,
-          arrivals_name[run->which.arrivals], mode_name[run->which.cdn], run->which.run, peer + 1,
-          run->result.arrival_s[peer], run->result.finish_s[peer]);
+  fprintf(out, "%u,%g,%s,%s,%s,%u,%u,%.3f,%.3f", run->which.peers, (double)run->which.size_bytes / 1e6,
+          arrivals_name[run->which.arrivals], mode_name[run->which.cdn], level_name[run->which.flow], run->which.run,
+          peer + 1, run->result.arrival_s[peer], run->result.finish_s[peer]);
   if (study->vary.key != NULL)
     fprintf(out, ",%g", run->which.value);
   fputc('\n', out);
@@ -168,8 +172,8 @@ print_peer(const struct study *study, const struct study_run *run, uint32_t peer
 
 void
 output_csv(const struct study *study, const struct study_run *runs, size_t count, FILE *out) {
-  fprintf(out, "peers,size_mb,arrivals,mode,run,peer,arrival_s,finish_s%s%s\n", study->vary.key != NULL ? "," : "",
-          study->vary.key != NULL ? study->vary.key : "");
+  fprintf(out, "peers,size_mb,arrivals,mode,level,run,peer,arrival_s,finish_s%s%s\n",
+          study->vary.key != NULL ? "," : "", study->vary.key != NULL ? study->vary.key : "");
   for (size_t i = 0; i < count; i++)
     for (uint32_t peer = 0; peer < runs[i].which.peers; peer++)
       if (runs[i].result.finish_s[peer] > 0)

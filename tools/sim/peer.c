@@ -145,8 +145,8 @@ sim_peer_free(struct sim_peer *peer) {
   sim_cancel(engine, &peer->syncing);
   sim_cancel(engine, &peer->arriving);
   sim_connections_free(peer);
-  sim_tcp_free(&peer->report);
-  sim_tcp_free(&peer->reply);
+  sim_stream_free(&peer->report);
+  sim_stream_free(&peer->reply);
   fetch_free(peer->fetch);
   receiver_free(&peer->receiver);
   orders_free(&peer->orders);

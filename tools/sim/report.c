@@ -141,8 +141,8 @@ take_report(struct sim_peer *peer, uint64_t now) {
 }
 
 static void
-report_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  struct sim_peer *peer = tcp->context;
+report_arrived(void *context, uint64_t bytes, uint64_t now) {
+  struct sim_peer *peer = context;
   uint32_t others = 0;
 
   peer->report_left -= bytes;
@@ -152,7 +152,7 @@ report_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
   for (uint32_t i = 0; i < peer->session->scenario.place_count; i++)
     others += peer->session->peers[i].here;
   peer->reply_left = REPLY_BYTES + (uint64_t)PEER_BYTES * (others < PEERS_MAX ? others : PEERS_MAX);
-  sim_tcp_write(&peer->reply, peer->reply_left);
+  sim_stream_write(&peer->reply, peer->reply_left);
 }
 
 /* ---- peer ---- */
@@ -173,8 +173,8 @@ is_all_out(const struct sim_session *session) {
 }
 
 static void
-reply_arrived(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  struct sim_peer *peer = tcp->context;
+reply_arrived(void *context, uint64_t bytes, uint64_t now) {
+  struct sim_peer *peer = context;
   struct synced synced = {0};
   char own[MEMBER_CHARS];
 
@@ -224,7 +224,7 @@ report(struct sim_peer *peer, uint64_t now) {
   peer->want = complete && orders_low(&peer->orders, peer->uplink.tree.rate_bps);
   peer->reporting = true;
   peer->report_left = REPORT_BYTES + (peer->seed ? 0 : take_bitmap(peer, now));
-  sim_tcp_write(&peer->report, peer->report_left);
+  sim_stream_write(&peer->report, peer->report_left);
 }
 
 static void
@@ -244,8 +244,8 @@ sim_report_soon(struct sim_peer *peer, uint64_t now) {
 }
 
 static void
-acknowledged(struct sim_tcp *tcp, uint64_t bytes, uint64_t now) {
-  (void)tcp;
+acknowledged(void *context, uint64_t bytes, uint64_t now) {
+  (void)context;
   (void)bytes;
   (void)now;
 }
@@ -256,8 +256,8 @@ sim_report_init(struct sim_peer *peer) {
   const uint32_t pop = scenario->pop_nodes[peer->place->pop];
 
   peer->syncing.fire = on_syncing;
-  sim_tcp_init(&peer->report, scenario->network, scenario->tcp, peer->place->node, pop, report_arrived, acknowledged,
-               peer);
-  sim_tcp_init(&peer->reply, scenario->network, scenario->tcp, pop, peer->place->node, reply_arrived, acknowledged,
-               peer);
+  sim_stream_init(&peer->report, scenario->network, scenario->tcp, peer->place->node, pop, report_arrived, acknowledged,
+                  peer);
+  sim_stream_init(&peer->reply, scenario->network, scenario->tcp, pop, peer->place->node, reply_arrived, acknowledged,
+                  peer);
 }

@@ -193,6 +193,7 @@ study_run(const struct study *study, const struct study_case *which, struct stud
   struct setting setting = {.study = &at, .which = which};
   struct sim_engine engine = {0};
   struct sim_session session;
+  struct sim_fluid fluid;
 
   study_generate(&at);
   const uint32_t nodes = (uint32_t)(at.router_count + at.cdn.pop_count) + which->peers;
@@ -202,6 +203,8 @@ study_run(const struct study *study, const struct study_case *which, struct stud
   add_peers(&setting);
   set_arrivals(&setting);
   sim_route(&setting.network, setting.metric);
+  if (which->flow)
+    sim_fluid_init(&fluid, &setting.network);
   const struct sim_scenario scenario = {
     .network = &setting.network,
     .tcp = &sim_tcp_linux,
@@ -226,6 +229,8 @@ study_run(const struct study *study, const struct study_case *which, struct stud
   account(&setting, &session, result);
   result->events = (double)engine.fired;
   sim_session_free(&session);
+  if (which->flow)
+    sim_fluid_free(&fluid);
   sim_network_free(&setting.network);
   sim_engine_free(&engine);
   free(setting.metric);

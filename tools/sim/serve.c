@@ -60,7 +60,7 @@ sim_end_upload(struct sim_connection *connection) {
 /* A piece of one upload, if the uplink has room. */
 static void
 upload(struct sim_peer *peer, struct sim_connection *connection) {
-  const uint64_t room = sim_tcp_room(&connection->answer);
+  const uint64_t room = sim_stream_room(&connection->answer);
   uint64_t wanted = connection->left < PIECE_BYTES ? connection->left : PIECE_BYTES;
 
   wanted = wanted < room ? wanted : room;
@@ -73,7 +73,7 @@ upload(struct sim_peer *peer, struct sim_connection *connection) {
   peer->upload_bytes += granted;
   if (connection->left == 0)
     sim_end_upload(connection);
-  sim_tcp_write(&connection->answer, granted);
+  sim_stream_write(&connection->answer, granted);
 }
 
 /* In turn, as far as the uplink goes. True when some wait. */
@@ -89,9 +89,63 @@ serve_uploads(struct sim_peer *peer) {
   }
   for (uint32_t i = 0; i < SIM_UPLOADS; i++) {
     const struct sim_connection *connection = peer->uploads[i];
-    waiting |= connection != NULL && connection->left > 0 && sim_tcp_room(&connection->answer) > 0;
+    waiting |= connection != NULL && connection->left > 0 && sim_stream_room(&connection->answer) > 0;
   }
   return waiting;
+}
+
+void
+sim_serve(struct sim_connection *connection) {
+  if (connection->answer.flow != NULL)
+    sim_flow_bulk(connection->answer.flow, connection->left);
+  else
+    sim_pump(connection->server, connection->server->session->engine->now);
+}
+
+void
+sim_serve_on(struct sim_connection *connection, uint64_t bytes, uint64_t now) {
+  if (connection->answer.flow == NULL) {
+    sim_pump(connection->server, now);
+    return;
+  }
+  connection->left -= bytes;
+  connection->server->upload_bytes += bytes;
+  if (connection->left == 0)
+    sim_end_upload(connection);
+}
+
+/* At flow level: what a peer's trees leave to its uploads, bit/s. What those take of the trees' part is charged to the
+ * trees, as in uplink_take_upload. */
+static uint64_t
+left_by_trees(struct sim_peer *peer) {
+  struct uplink *uplink = &peer->uplink;
+  const uint64_t taken_bps = (peer->sending ? uplink->tree.rate_bps : 0) +
+                             (uplink->charged - peer->charged) * 8 * SIM_SECOND / SIM_FLUID_STEP_NS;
+  const uint64_t left_bps = uplink->rest.rate_bps > taken_bps ? uplink->rest.rate_bps - taken_bps : 0;
+  bool uploading = false;
+
+  peer->charged = uplink->charged;
+  if (left_bps >= uplink->least.rate_bps)
+    return left_bps;
+  for (uint32_t i = 0; i < SIM_UPLOADS; i++)
+    uploading |= peer->uploads[i] != NULL;
+  if (uploading)
+    pacer_charge(&uplink->tree, (uint32_t)((uplink->least.rate_bps - left_bps) * SIM_FLUID_STEP_NS / (8 * SIM_SECOND)));
+  return uplink->least.rate_bps;
+}
+
+void
+sim_serve_step(void *context, uint64_t now) {
+  struct sim_session *session = context;
+  const struct sim_network *network = session->scenario.network;
+
+  (void)now;
+  for (uint32_t i = 0; i < session->scenario.place_count; i++) {
+    struct sim_peer *peer = &session->peers[i];
+    const uint32_t node = peer->place->node, pop = session->scenario.pop_nodes[peer->place->pop];
+    if (peer->here)
+      network->fluid->limits_bps[sim_next(network, node, pop)] = (double)left_by_trees(peer);
+  }
 }
 
 /* Until the pacer has so many bytes, ns. */

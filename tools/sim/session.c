@@ -10,6 +10,10 @@ sim_session_run(struct sim_session *session, const struct sim_scenario *scenario
   session->scheduler = copse_scheduler_create((uint32_t)((scenario->size + COPSE_BLOCK_BYTES - 1) / COPSE_BLOCK_BYTES));
   sim_pops_init(session);
   sim_plan_init(session);
+  if (scenario->network->fluid != NULL) {
+    scenario->network->fluid->before = sim_serve_step;
+    scenario->network->fluid->context = session;
+  }
   for (uint32_t i = 0; i < scenario->place_count; i++) {
     sim_peer_init(session, &session->peers[i], i);
     session->unfinished += !scenario->places[i].seed;

@@ -8,7 +8,7 @@
 #include "fetch.h"
 #include "meter/token_bucket.h"
 #include "orders.h"
-#include "tcp.h"
+#include "stream.h"
 #include "uplink.h"
 
 #include <copse/scheduler.h>
@@ -57,7 +57,7 @@ struct sim_scenario {
 /* ---- connections: requests one way, answers the other ---- */
 
 struct sim_connection {
-  struct sim_tcp request, answer;
+  struct sim_stream request, answer;
   struct sim_peer *client, *server;
   struct transfer *transfer; /* null: idle */
   bool closed;
@@ -95,9 +95,10 @@ struct sim_peer {
   struct sim_connection *connections; /* as client */
   struct sim_connection *uploads[SIM_UPLOADS];
   uint32_t turn;
+  uint64_t charged;              /* to the uplink, up to the last step of the flow level, bytes */
   uint64_t finished_ns, left_ns; /* 0: not yet */
   /* control */
-  struct sim_tcp report, reply;
+  struct sim_stream report, reply;
   uint64_t report_left, reply_left;
   bool reporting, hurry, want;
   uint64_t bitmap_sent_ns;           /* 0: never */
@@ -158,8 +159,12 @@ uint32_t sim_block_bytes(const struct blocks *blocks, uint32_t block);
 void sim_connections_break(struct sim_peer *peer, uint64_t now);
 void sim_connections_free(struct sim_peer *peer);
 /* serve.c */
+/* Begins to send the body of an answer; goes on when `bytes` of it have left. */
 void sim_serve(struct sim_connection *connection);
+void sim_serve_on(struct sim_connection *connection, uint64_t bytes, uint64_t now);
 void sim_end_upload(struct sim_connection *connection);
+/* At flow level, before rates are renewed: what each peer's uplink has for uploads. `context` is the session. */
+void sim_serve_step(void *context, uint64_t now);
 /* Sends what is due into trees and to peers, and sets when to look again. */
 void sim_pump(struct sim_peer *peer, uint64_t now);
 /* peer.c */

@@ -304,6 +304,13 @@ read_mode(struct copse_reader *reader, const config_setting_t *element, void *ta
   return choose(reader, element, names, ((struct study *)target)->modes);
 }
 
+static int
+read_level(struct copse_reader *reader, const config_setting_t *element, void *target) {
+  static const char *const names[2] = {"packet", "flow"};
+
+  return choose(reader, element, names, ((struct study *)target)->levels);
+}
+
 /* Routers come first: the others name them. */
 static const struct copse_key root_keys[] = {
   {.name = "name", .kind = COPSE_KEY_STRING, .offset = offsetof(struct study, name), .required = true},
@@ -349,6 +356,13 @@ static const struct copse_key root_keys[] = {
   {.name = "sizes_bytes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_size},
   {.name = "arrivals", .kind = COPSE_KEY_LIST, .required = true, .parse = read_arrivals},
   {.name = "modes", .kind = COPSE_KEY_LIST, .required = true, .parse = read_mode},
+  {.name = "levels", .kind = COPSE_KEY_LIST, .parse = read_level},
+  {.name = "packet_peers",
+   .kind = COPSE_KEY_UINT,
+   .offset = offsetof(struct study, packet_peers),
+   .number = STUDY_PEERS_MAX,
+   .minimum = 1,
+   .maximum = STUDY_PEERS_MAX},
   {.name = "seeds_leave", .kind = COPSE_KEY_BOOL, .offset = offsetof(struct study, seeds_leave)},
   {.name = "slow", .kind = COPSE_KEY_GROUP, .parse = read_slow},
   {.name = "vary", .kind = COPSE_KEY_GROUP, .parse = study_vary_read},
@@ -401,6 +415,8 @@ check(const struct study *study, const char *file, struct copse_error *error) {
     const struct study at =
       study_at(study, &(struct study_case){.value = study->vary.count > 0 ? study->vary.values[i] : 0});
     status = check_peers(&at, file, error);
+    if (status == 0 && at.levels[1] && at.access.loss > 0)
+      status = copse_fail(error, -EINVAL, "%s: access links lose nothing at flow level", file);
   }
   return status;
 }

@@ -83,6 +83,8 @@ struct study {
   uint64_t *peers, *seeds, *sizes_bytes;
   size_t peers_count, seeds_count, sizes_count;
   bool arrivals[2], modes[2]; /* by enum study_arrivals; without and with the CDN */
+  bool levels[2];             /* packets; flows */
+  uint64_t packet_peers;      /* more peers only at flow level */
   uint64_t runs;
 };
 
@@ -107,6 +109,7 @@ struct study_case {
   uint64_t size_bytes;
   enum study_arrivals arrivals;
   bool cdn;
+  bool flow;    /* level of the network: flows instead of packets */
   double value; /* of what varies */
   uint32_t run; /* from 0; also the seed of chance, the same for both modes and all values */
 };
@@ -120,7 +123,7 @@ int study_vary_read(struct copse_reader *reader, const config_setting_t *group, 
 /* Whether every value can take its place; -EINVAL with a sentence. */
 int study_vary_check(const struct study *study, const char *file, struct copse_error *error);
 
-#define STUDY_PEERS_MAX 1024
+#define STUDY_PEERS_MAX 10000
 
 struct study_result {
   uint32_t unfinished, too_early;                               /* peers; those that finished before physics allows */
