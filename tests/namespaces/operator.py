@@ -36,8 +36,10 @@ def main():
 
         def uplink():
             view = json.loads(copse(pop, "top", "--json"))
-            tree = next(t for t in view["trees"] if t["root"] == "N1" and t["status"] == "ok")
-            peer = next(p for p in view["peers"] if p["pop"] == "N3" and not p["done"])
+            tree = next((t for t in view["trees"] if t["root"] == "N1" and t["status"] == "ok"), None)
+            peer = next((p for p in view["peers"] if p["pop"] == "N3" and not p["done"]), None)
+            if not tree or not peer:
+                return None
             verdicts = why(pop, tree["id"]), why(pop, peer["member"])
             print(*(verdict["text"] for verdict in verdicts), sep="\n")
             return tree["bps"] > 0 and all(v["verdict"] == "uplink" for v in verdicts) and (tree, peer, view)
@@ -53,8 +55,8 @@ def main():
 
         def held():
             trees = json.loads(copse(pop, "trees", "--json"))["trees"]
-            now = next(t for t in trees if t["root"] == "N1")
-            return edge not in now["edges"]  # half the seed's uplink is below the least the tree may carry
+            now = next((t for t in trees if t["root"] == "N1"), None)
+            return now and edge not in now["edges"]  # half the seed's uplink is below the least the tree may carry
         wait_for("a tree that respects the new budget", held, 15, 0.5)
         copse(pop, "links", "reset", edge["from"], edge["to"])
         print(copse(pop, "top", "--once"))
