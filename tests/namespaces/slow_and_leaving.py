@@ -14,7 +14,12 @@ from lab import BLOCK_PORT, Lab  # noqa: E402
 from transfer import Transfer, random_file  # noqa: E402
 
 SIZE = 8_000_000
-SENT_MOST = 1.1  # times the file
+SENT_MOST = 1.25  # times the file, on the wire: headers are 6 %, and parity for those with lossy links 8
+
+
+def sent_bytes(lab, peer):
+    """What has left its interface."""
+    return int(lab.network.exec(peer.namespace, "cat", "/sys/class/net/eth0/statistics/tx_bytes"))
 
 
 def main():
@@ -29,7 +34,7 @@ def main():
         transfer = Transfer(lab, random_file(os.path.join(lab.directory, "content"), SIZE), lab.peers)
         transfer.start()
         transfer.until("every block out", lambda: whole.finished)
-        sent = sum(seed.status["sent_bytes"] for seed in seeds)
+        sent = sum(sent_bytes(lab, seed) for seed in seeds)
         behind = {peer.name: peer.status.get("have", 0) for peer in (slow, *lossy) if not peer.finished}
         for seed in seeds:
             lab.kill(seed.process, signal.SIGINT)
