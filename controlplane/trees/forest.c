@@ -98,8 +98,9 @@ copse_forest_add(struct copse_forest *forest, const struct copse_stand *stand) {
   size_t last = forest->plan.tree_count++;
 
   forest->outside[stand->pop] = false;
-  copse_residual_sort(&forest->residual, stand->pop);
-  copse_rank_insert(forest, stand->pop);
+  copse_residual_join(&forest->residual, &forest->network, forest->plan.reserved_bps, stand->pop);
+  if (forest->moving)
+    copse_ranks_touch(&forest->moving->ranks, stand->pop);
   forest->stands[last] = *stand;
   forest->stands[last].arcs = NULL;
   forest->stands[last].in_vain = false;
@@ -115,9 +116,11 @@ copse_forest_remove(struct copse_forest *forest, size_t tree) {
   struct copse_built_tree *trees = forest->plan.trees;
   size_t after = --forest->plan.tree_count - tree;
 
+  copse_residual_leave(&forest->residual, trees[tree].root);
   copse_forest_fell(forest, tree);
-  copse_rank_remove(forest, trees[tree].root);
   forest->outside[trees[tree].root] = true;
+  if (forest->moving)
+    copse_ranks_touch(&forest->moving->ranks, trees[tree].root);
   free(trees[tree].edges);
   free(forest->stands[tree].arcs);
   memmove(&trees[tree], &trees[tree + 1], after * sizeof(*trees));
@@ -136,15 +139,15 @@ copse_forest_reserve(struct copse_forest *forest, uint32_t arc, uint64_t reserve
   uint64_t *held_bps = &forest->plan.reserved_bps[arc];
   uint64_t before_bps = ends->bandwidth_bps - *held_bps, after_bps = ends->bandwidth_bps - reserved_bps;
 
-  if (forest->moving)
+  if (forest->moving) {
     copse_inlets_set(&forest->moving->inlets, ends->to, arc, after_bps);
+    copse_ranks_touch(&forest->moving->ranks, ends->from);
+  }
   copse_residual_change(&forest->residual, ends->from, ends->to, before_bps, after_bps);
-  copse_rank_remove(forest, ends->from);
   parent->balance += (copse_balance)*held_bps - reserved_bps;
   if (parent->egress_bps != COPSE_NO_LIMIT)
     parent->egress_bps += *held_bps - reserved_bps;
   *held_bps = reserved_bps;
-  copse_rank_insert(forest, ends->from);
 }
 
 void

@@ -143,6 +143,7 @@ static void
 join(struct copse_forest *forest, const struct copse_bounds *bounds, uint32_t pop, uint32_t depth) {
   struct copse_node *node = &forest->nodes[pop];
 
+  copse_residual_settle(&forest->residual, pop);
   forest->covered[pop] = true;
   while (forest->first_free < forest->network.pops && forest->covered[forest->first_free])
     forest->first_free++;

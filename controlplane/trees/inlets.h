@@ -6,11 +6,11 @@
 #include <copse/trees.h>
 
 struct copse_inlets {
-  size_t *begin;      /* of each PoP's part of `arcs`; [pops] is the end of the last */
+  size_t *begin;      /* of each PoP's part of `arcs` and `left_bps`; [pops] is the end of the last */
   uint32_t *arcs;     /* of the network, by `to` */
   uint32_t *places;   /* of each arc of the network in its PoP's part */
-  uint64_t *most_bps; /* for a part of n arcs a tournament of 2n: from [n] on what each has left, before it the larger
-                       * of [2i] and [2i + 1] */
+  uint64_t *left_bps; /* of each arc, by `to` */
+  uint64_t *most_bps; /* that is left of any arc of a block: each PoP's part is in blocks of its own */
 };
 
 /* As all arcs have all that is not reserved. False when memory is short; free it in any case. */

@@ -91,8 +91,9 @@ find_parent(struct copse_forest *forest, const struct copse_branch *branch, bool
 
   if (count < COPSE_FEW_INLETS)
     return first_of(forest, moving->found, count, branch, placed, rate_bps);
-  for (size_t i = 0; i < moving->ranked_count && arc == COPSE_NO_ARC; i++) {
-    uint32_t parent = moving->ranked[i];
+  copse_ranks_settle(&moving->ranks, forest);
+  for (size_t i = 0; i < moving->ranks.count && arc == COPSE_NO_ARC; i++) {
+    uint32_t parent = moving->ranks.order[i];
     if (may_carry(forest, parent, branch, placed, rate_bps))
       arc = copse_ends_find(&moving->ends, parent, branch->top);
     if (arc != COPSE_NO_ARC && copse_forest_left(forest, arc) < rate_bps)

@@ -11,45 +11,6 @@ copse_ranks_before(const struct copse_forest *forest, uint32_t pop, uint32_t oth
   return ahead > 0 || (ahead == 0 && pop < other);
 }
 
-/* How many of V' rank before a PoP with this balance. */
-static size_t
-rank_of(const struct copse_forest *forest, uint32_t pop) {
-  const struct copse_moving *moving = forest->moving;
-  size_t low = 0, high = moving->ranked_count;
-
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (copse_ranks_before(forest, moving->ranked[middle], pop))
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-void
-copse_rank_remove(struct copse_forest *forest, uint32_t pop) {
-  struct copse_moving *moving = forest->moving;
-  size_t rank;
-
-  if (!moving || forest->outside[pop])
-    return;
-  rank = rank_of(forest, pop);
-  memmove(&moving->ranked[rank], &moving->ranked[rank + 1], (--moving->ranked_count - rank) * sizeof(*moving->ranked));
-}
-
-void
-copse_rank_insert(struct copse_forest *forest, uint32_t pop) {
-  struct copse_moving *moving = forest->moving;
-  size_t rank;
-
-  if (!moving || forest->outside[pop])
-    return;
-  rank = rank_of(forest, pop);
-  memmove(&moving->ranked[rank + 1], &moving->ranked[rank], (moving->ranked_count++ - rank) * sizeof(*moving->ranked));
-  moving->ranked[rank] = pop;
-}
-
 int
 copse_moving_open(struct copse_forest *forest) {
   size_t pops = forest->network.pops;
@@ -57,18 +18,17 @@ copse_moving_open(struct copse_forest *forest) {
 
   if (!moving)
     return -ENOMEM;
-  moving->ranked = calloc(pops + 1, sizeof(*moving->ranked));
   moving->places = calloc(pops + 1, sizeof(*moving->places));
   moving->branches = calloc(pops + 1, sizeof(*moving->branches));
   moving->hung = calloc(pops + 1, sizeof(struct copse_branch *));
   moving->edges = calloc(pops + 1, sizeof(*moving->edges));
   moving->arcs = calloc(pops + 1, sizeof(*moving->arcs));
-  if (!moving->ranked || !moving->places || !moving->branches || !moving->hung || !moving->edges || !moving->arcs ||
-      !copse_cuts_create(&moving->cuts, forest->network.pops) || !copse_ends_create(&moving->ends, &forest->network) ||
+  if (!moving->places || !moving->branches || !moving->hung || !moving->edges || !moving->arcs ||
+      !copse_cuts_create(&moving->cuts, forest->network.pops) ||
+      !copse_ranks_create(&moving->ranks, forest->network.pops) ||
+      !copse_ends_create(&moving->ends, &forest->network) ||
       !copse_inlets_create(&moving->inlets, &forest->network, forest->plan.reserved_bps))
     return -ENOMEM;
-  for (uint32_t pop = 0; pop < pops; pop++)
-    copse_rank_insert(forest, pop);
   return 0;
 }
 
@@ -79,7 +39,7 @@ copse_moving_free(struct copse_moving *moving) {
   copse_ends_free(&moving->ends);
   copse_inlets_free(&moving->inlets);
   copse_cuts_free(&moving->cuts);
-  free(moving->ranked);
+  copse_ranks_free(&moving->ranks);
   free(moving->places);
   free(moving->branches);
   free(moving->hung);

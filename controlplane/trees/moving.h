@@ -6,6 +6,7 @@
 #include "cuts.h"
 #include "forest.h"
 #include "inlets.h"
+#include "ranks.h"
 
 #define COPSE_FEW_INLETS 32
 
@@ -28,8 +29,7 @@ struct copse_moving {
   struct copse_ends ends;
   struct copse_inlets inlets;
   uint32_t found[COPSE_FEW_INLETS]; /* inlets of a PoP that is to be hung */
-  uint32_t *ranked;                 /* V' by balance, the largest first; of the same one as configured */
-  size_t ranked_count;
+  struct copse_ranks ranks;
   struct copse_place *places;    /* per PoP */
   struct copse_branch *branches; /* the root's, then those that were cut off */
   size_t branch_count;
@@ -46,9 +46,6 @@ void copse_moving_free(struct copse_moving *moving);
 
 /* More is left of the PoP's bandwidth, or as much and it is configured before the other. */
 bool copse_ranks_before(const struct copse_forest *forest, uint32_t pop, uint32_t other);
-/* To be called around what changes the balance of a PoP, or whether it is in V'. */
-void copse_rank_remove(struct copse_forest *forest, uint32_t pop);
-void copse_rank_insert(struct copse_forest *forest, uint32_t pop);
 
 /* The PoP, the only one of V' that is not in the tree, gets the parent with the largest balance that can carry the
  * tree's rate; of those with the same the first configured. If there is none, the tree is felled. */

@@ -16,10 +16,13 @@ bool
 copse_residual_create(struct copse_residual *residual, const struct copse_network *network) {
   size_t end = 0;
 
-  *residual = (struct copse_residual){.begin = calloc(network->pops + 1UL, sizeof(*residual->begin)),
-                                      .sorted = calloc(network->pops + 1UL, sizeof(*residual->sorted)),
-                                      .arcs = malloc((network->arc_count + 1) * sizeof(*residual->arcs))};
-  if (!residual->begin || !residual->sorted || !residual->arcs)
+  *residual =
+    (struct copse_residual){.begin = calloc(network->pops + 1UL, sizeof(*residual->begin)),
+                            .arcs = malloc((network->arc_count + 1) * sizeof(*residual->arcs)),
+                            .joined = calloc(network->pops + 1UL, sizeof(*residual->joined)),
+                            .moves = malloc((network->pops + 1UL) * COPSE_RESIDUAL_MOVES * sizeof(*residual->moves)),
+                            .move_counts = calloc(network->pops + 1UL, sizeof(*residual->move_counts))};
+  if (!residual->begin || !residual->arcs || !residual->joined || !residual->moves || !residual->move_counts)
     return false;
   /* Ends first; putting an arc before the end of what is there makes them beginnings. */
   for (size_t i = 0; i < network->arc_count; i++)
@@ -37,16 +40,30 @@ copse_residual_create(struct copse_residual *residual, const struct copse_networ
 void
 copse_residual_free(struct copse_residual *residual) {
   free(residual->begin);
-  free(residual->sorted);
   free(residual->arcs);
+  free(residual->joined);
+  free(residual->moves);
+  free(residual->move_counts);
 }
 
 void
-copse_residual_sort(struct copse_residual *residual, uint32_t pop) {
-  if (!residual->sorted[pop])
-    qsort(residual->arcs + residual->begin[pop], residual->begin[pop + 1] - residual->begin[pop],
-          sizeof(*residual->arcs), compare_arcs);
-  residual->sorted[pop] = true;
+copse_residual_join(struct copse_residual *residual, const struct copse_network *network, const uint64_t *reserved_bps,
+                    uint32_t pop) {
+  struct copse_residual_arc *arcs = residual->arcs + residual->begin[pop];
+  size_t count = residual->begin[pop + 1] - residual->begin[pop];
+
+  if (residual->joined[pop])
+    return;
+  for (size_t i = 0; i < count; i++)
+    arcs[i].bandwidth_bps = network->arcs[arcs[i].arc].bandwidth_bps - reserved_bps[arcs[i].arc];
+  qsort(arcs, count, sizeof(*arcs), compare_arcs);
+  residual->joined[pop] = true;
+}
+
+void
+copse_residual_leave(struct copse_residual *residual, uint32_t pop) {
+  residual->joined[pop] = false;
+  residual->move_counts[pop] = 0;
 }
 
 size_t
@@ -64,14 +81,13 @@ copse_residual_find(const struct copse_residual *residual, uint32_t from, uint64
   return low;
 }
 
-void
-copse_residual_change(struct copse_residual *residual, uint32_t from, uint32_t to, uint64_t before_bps,
-                      uint64_t after_bps) {
-  size_t index = copse_residual_find(residual, from, before_bps, to);
-  size_t place = copse_residual_find(residual, from, after_bps, to);
+static void
+move(struct copse_residual *residual, uint32_t from, const struct copse_residual_move *change) {
+  size_t index = copse_residual_find(residual, from, change->before_bps, change->to);
+  size_t place = copse_residual_find(residual, from, change->after_bps, change->to);
   struct copse_residual_arc arc = residual->arcs[index];
 
-  arc.bandwidth_bps = after_bps;
+  arc.bandwidth_bps = change->after_bps;
   if (place <= index) {
     memmove(&residual->arcs[place + 1], &residual->arcs[place], (index - place) * sizeof(arc));
   } else {
@@ -79,4 +95,24 @@ copse_residual_change(struct copse_residual *residual, uint32_t from, uint32_t t
     memmove(&residual->arcs[index], &residual->arcs[index + 1], (place - index) * sizeof(arc));
   }
   residual->arcs[place] = arc;
+}
+
+void
+copse_residual_settle(struct copse_residual *residual, uint32_t pop) {
+  const struct copse_residual_move *moves = &residual->moves[(size_t)pop * COPSE_RESIDUAL_MOVES];
+
+  for (uint32_t i = 0; i < residual->move_counts[pop]; i++)
+    move(residual, pop, &moves[i]);
+  residual->move_counts[pop] = 0;
+}
+
+void
+copse_residual_change(struct copse_residual *residual, uint32_t from, uint32_t to, uint64_t before_bps,
+                      uint64_t after_bps) {
+  if (!residual->joined[from])
+    return;
+  if (residual->move_counts[from] == COPSE_RESIDUAL_MOVES)
+    copse_residual_settle(residual, from);
+  residual->moves[(size_t)from * COPSE_RESIDUAL_MOVES + residual->move_counts[from]++] =
+    (struct copse_residual_move){before_bps, after_bps, to};
 }
