@@ -35,12 +35,11 @@ look_for_parents(struct copse_forest *forest, uint32_t pop, uint64_t rate_bps, s
   size_t count = copse_inlets_find(&moving->inlets, pop, rate_bps, moving->found, COPSE_FEW_INLETS);
 
   for (size_t i = 0; i < count; i++) {
-    uint32_t parent = forest->network.arcs[moving->found[i]].from;
-    const struct copse_place *place = &moving->places[parent];
+    uint32_t parent = moving->inlets.all[moving->found[i]].from;
     if (forest->outside[parent] || forest->nodes[parent].egress_bps < rate_bps ||
-        (shape->max_fanout > 0 && place->children >= shape->max_fanout))
+        (shape->max_fanout > 0 && moving->reaches[parent].children >= shape->max_fanout))
       continue;
-    if (moving->branches[place->branch].stands)
+    if (moving->branches[moving->places[parent].branch].stands)
       return true;
     if (cuts->child[parent] == COPSE_NO_POP) {
       cuts->child[parent] = pop;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "forest.h"
 #include "grow.h"
-#include "moving.h"
+#include "mending.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,8 +40,9 @@ copse_forest_open(const struct copse_network *network, const struct copse_shape 
   forest->covered = malloc(pops + 1);
   forest->fit.items = calloc(pops + 1, sizeof(*forest->fit.items));
   forest->wide.items = calloc(pops + 1, sizeof(*forest->wide.items));
+  forest->arcs = calloc(pops + 1, sizeof(*forest->arcs));
   if (!forest->plan.trees || !forest->plan.reserved_bps || !forest->stands || !forest->nodes || !forest->outside ||
-      !forest->covered || !forest->fit.items || !forest->wide.items ||
+      !forest->covered || !forest->fit.items || !forest->wide.items || !forest->arcs ||
       !copse_residual_create(&forest->residual, network))
     return -ENOMEM;
   memset(forest->outside, true, pops);
@@ -53,8 +54,6 @@ void
 copse_forest_free(struct copse_forest *forest) {
   if (!forest)
     return;
-  for (size_t i = 0; forest->stands && i < forest->plan.tree_count; i++)
-    free(forest->stands[i].arcs);
   copse_plan_free(&forest->plan);
   copse_residual_free(&forest->residual);
   copse_moving_free(forest->moving);
@@ -64,6 +63,7 @@ copse_forest_free(struct copse_forest *forest) {
   free(forest->covered);
   free(forest->fit.items);
   free(forest->wide.items);
+  free(forest->arcs);
   free(forest);
 }
 
@@ -71,8 +71,6 @@ struct copse_plan
 copse_forest_end(struct copse_forest *forest) {
   struct copse_plan plan = forest->plan;
 
-  for (size_t i = 0; i < plan.tree_count; i++)
-    free(forest->stands[i].arcs);
   forest->plan = (struct copse_plan){0};
   copse_forest_free(forest);
   return plan;
@@ -102,7 +100,6 @@ copse_forest_add(struct copse_forest *forest, const struct copse_stand *stand) {
   if (forest->moving)
     copse_ranks_touch(&forest->moving->ranks, stand->pop);
   forest->stands[last] = *stand;
-  forest->stands[last].arcs = NULL;
   forest->stands[last].in_vain = false;
   forest->plan.trees[last] = (struct copse_built_tree){.root = stand->pop,
                                                        .status = COPSE_TREE_INFEASIBLE,
@@ -122,42 +119,44 @@ copse_forest_remove(struct copse_forest *forest, size_t tree) {
   if (forest->moving)
     copse_ranks_touch(&forest->moving->ranks, trees[tree].root);
   free(trees[tree].edges);
-  free(forest->stands[tree].arcs);
   memmove(&trees[tree], &trees[tree + 1], after * sizeof(*trees));
   memmove(&forest->stands[tree], &forest->stands[tree + 1], after * sizeof(*forest->stands));
 }
 
-uint64_t
-copse_forest_left(const struct copse_forest *forest, uint32_t arc) {
-  return forest->network.arcs[arc].bandwidth_bps - forest->plan.reserved_bps[arc];
+void
+copse_forest_change(struct copse_forest *forest, struct copse_edge ends, uint32_t arc, uint64_t before_bps,
+                    uint64_t after_bps) {
+  struct copse_node *parent = &forest->nodes[ends.from];
+
+  if (forest->moving)
+    copse_ranks_touch(&forest->moving->ranks, ends.from);
+  copse_residual_change(&forest->residual, ends.from, ends.to, before_bps, after_bps);
+  parent->balance += (copse_balance)after_bps - before_bps;
+  if (parent->egress_bps != COPSE_NO_LIMIT)
+    parent->egress_bps += after_bps - before_bps;
+  forest->plan.reserved_bps[arc] += before_bps - after_bps;
 }
 
-void
-copse_forest_reserve(struct copse_forest *forest, uint32_t arc, uint64_t reserved_bps) {
-  const struct copse_arc *ends = &forest->network.arcs[arc];
-  struct copse_node *parent = &forest->nodes[ends->from];
-  uint64_t *held_bps = &forest->plan.reserved_bps[arc];
-  uint64_t before_bps = ends->bandwidth_bps - *held_bps, after_bps = ends->bandwidth_bps - reserved_bps;
-
-  if (forest->moving) {
-    copse_inlets_set(&forest->moving->inlets, ends->to, arc, after_bps);
-    copse_ranks_touch(&forest->moving->ranks, ends->from);
+/* The tree that was just grown takes its rate of its arcs. */
+static void
+take(struct copse_forest *forest, const struct copse_built_tree *tree) {
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    uint32_t arc = forest->arcs[i];
+    struct copse_edge edge = tree->edges[i];
+    uint64_t left_bps = forest->network.arcs[arc].bandwidth_bps - forest->plan.reserved_bps[arc];
+    if (forest->moving)
+      copse_hold(forest, copse_inlets_at(&forest->moving->inlets, edge.from, edge.to), edge.to, tree->rate_bps);
+    else
+      copse_forest_change(forest, edge, arc, left_bps, left_bps - tree->rate_bps);
   }
-  copse_residual_change(&forest->residual, ends->from, ends->to, before_bps, after_bps);
-  parent->balance += (copse_balance)*held_bps - reserved_bps;
-  if (parent->egress_bps != COPSE_NO_LIMIT)
-    parent->egress_bps += *held_bps - reserved_bps;
-  *held_bps = reserved_bps;
 }
 
 void
 copse_forest_fell(struct copse_forest *forest, size_t tree) {
   struct copse_built_tree *built = &forest->plan.trees[tree];
 
-  for (size_t i = 0; i < built->edge_count; i++) {
-    uint32_t arc = forest->stands[tree].arcs[i];
-    copse_forest_reserve(forest, arc, forest->plan.reserved_bps[arc] - built->rate_bps);
-  }
+  for (size_t i = 0; i < built->edge_count; i++)
+    copse_release_edge(forest, built->edges[i], built->rate_bps);
   built->status = COPSE_TREE_INFEASIBLE;
   built->edge_count = 0;
   built->rate_bps = 0;
@@ -172,13 +171,10 @@ no_tree(struct copse_built_tree *tree, enum copse_tree_status status, const char
 bool
 copse_forest_room(struct copse_forest *forest, size_t tree) {
   struct copse_edge **edges = &forest->plan.trees[tree].edges;
-  uint32_t **arcs = &forest->stands[tree].arcs;
 
   if (!*edges)
     *edges = malloc(forest->network.pops * sizeof(**edges));
-  if (!*arcs)
-    *arcs = malloc(forest->network.pops * sizeof(**arcs));
-  return *edges && *arcs;
+  return *edges;
 }
 
 static void
@@ -186,12 +182,11 @@ grow(struct copse_forest *forest, struct copse_built_tree *tree, struct copse_st
   const struct copse_shape *shape = &forest->shape;
   int length;
 
-  stand->in_vain = !copse_grow_tree(forest, &stand->bounds, tree, stand->arcs);
+  stand->in_vain = !copse_grow_tree(forest, &stand->bounds, tree);
   if (!stand->in_vain) {
     tree->status = COPSE_TREE_OK;
     tree->reason[0] = '\0';
-    for (size_t i = 0; i < tree->edge_count; i++)
-      copse_forest_reserve(forest, stand->arcs[i], forest->plan.reserved_bps[stand->arcs[i]] + tree->rate_bps);
+    take(forest, tree);
     return;
   }
   tree->status = COPSE_TREE_INFEASIBLE;

@@ -4,7 +4,6 @@
 #define COPSE_FOREST_H
 
 #include "bandwidth.h"
-#include "ends.h"
 #include "heap.h"
 #include "residual.h"
 
@@ -25,7 +24,6 @@ struct copse_stand {
   double growth;
   bool seed, sends; /* has a peer with the whole content; one that is admitted to send */
   uint32_t number;  /* in the order of configuration */
-  uint32_t *arcs;   /* the network's arc of each edge; null before the first tree */
   bool in_vain;     /* its tree could not be grown when that was tried last */
   size_t tight;     /* the edge that was last seen to have nothing left, which bounds the rate */
 };
@@ -42,6 +40,7 @@ struct copse_forest {
   bool *covered;       /* per PoP: in the tree that grows, or not in V' */
   uint32_t first_free; /* no PoP before it is free */
   struct copse_heap fit, wide;
+  uint32_t *arcs;              /* the network's arc of each edge of the tree that was grown */
   struct copse_moving *moving; /* for trees that are changed, null until there is one */
 };
 
@@ -56,9 +55,9 @@ void copse_forest_remove(struct copse_forest *forest, size_t tree);
 
 /* Makes room for all edges the tree can have. False: there is no memory. */
 bool copse_forest_room(struct copse_forest *forest, size_t tree);
-uint64_t copse_forest_left(const struct copse_forest *forest, uint32_t arc);
-/* Makes this what trees hold of the arc. */
-void copse_forest_reserve(struct copse_forest *forest, uint32_t arc, uint64_t reserved_bps);
+/* Of an arc that had so much left there is so much. What is left of inlets is not changed by this. */
+void copse_forest_change(struct copse_forest *forest, struct copse_edge ends, uint32_t arc, uint64_t before_bps,
+                         uint64_t after_bps);
 /* Gives back what the tree holds: it has no edges any more. */
 void copse_forest_fell(struct copse_forest *forest, size_t tree);
 #define COPSE_ALL_EDGES SIZE_MAX

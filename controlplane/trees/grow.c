@@ -166,8 +166,7 @@ tree_rate(const struct copse_forest *forest, const struct copse_built_tree *tree
 }
 
 bool
-copse_grow_tree(struct copse_forest *forest, const struct copse_bounds *bounds, struct copse_built_tree *tree,
-                uint32_t *arcs) {
+copse_grow_tree(struct copse_forest *forest, const struct copse_bounds *bounds, struct copse_built_tree *tree) {
   uint64_t narrowest_bps = bounds->hi_bps;
   struct copse_candidate choice;
 
@@ -186,7 +185,7 @@ copse_grow_tree(struct copse_forest *forest, const struct copse_bounds *bounds, 
       return false;
     const struct copse_residual_arc *arc = &forest->residual.arcs[index];
     narrowest_bps = smaller(narrowest_bps, arc->bandwidth_bps);
-    arcs[tree->edge_count] = arc->arc;
+    forest->arcs[tree->edge_count] = arc->arc;
     tree->edges[tree->edge_count++] = (struct copse_edge){choice.node, arc->to};
     forest->nodes[choice.node].children++;
     join(forest, bounds, arc->to, choice.depth + 1);

@@ -5,9 +5,8 @@
 
 #include "forest.h"
 
-/* Adds edges, and the network's arc of each, until V' is covered or nothing more can be reached. Budgets stay as they
- * are. True if V' is covered: then tree->rate_bps is set. */
-bool copse_grow_tree(struct copse_forest *forest, const struct copse_bounds *bounds, struct copse_built_tree *tree,
-                     uint32_t *arcs);
+/* Adds edges, the network's arc of each in forest->arcs, until V' is covered or nothing more can be reached. Budgets
+ * stay as they are. True if V' is covered: then tree->rate_bps is set. */
+bool copse_grow_tree(struct copse_forest *forest, const struct copse_bounds *bounds, struct copse_built_tree *tree);
 
 #endif

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inlets.h"
+#include "ends.h"
 #include <stdlib.h>
 
-#define BLOCK_ARCS 32
+#define BLOCK_INLETS 16
 
 /* Of the PoP; those of the PoPs before it are fewer. */
 static uint64_t *
 blocks_of(const struct copse_inlets *inlets, uint32_t to) {
-  return &inlets->most_bps[inlets->begin[to] / BLOCK_ARCS + to];
+  return &inlets->most_bps[inlets->begin[to] / BLOCK_INLETS + to];
 }
 
 static uint64_t
 most_of(const struct copse_inlets *inlets, uint32_t to, size_t block) {
-  size_t begin = inlets->begin[to] + block * BLOCK_ARCS, end = begin + BLOCK_ARCS;
+  size_t begin = inlets->begin[to] + block * BLOCK_INLETS, end = begin + BLOCK_INLETS;
   uint64_t most_bps = 0;
 
   if (end > inlets->begin[to + 1])
     end = inlets->begin[to + 1];
   for (size_t i = begin; i < end; i++)
-    most_bps = inlets->left_bps[i] > most_bps ? inlets->left_bps[i] : most_bps;
+    most_bps = inlets->all[i].left_bps > most_bps ? inlets->all[i].left_bps : most_bps;
   return most_bps;
 }
 
+/* `order` is that of arcs by `from`. */
 static void
-fill(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps) {
+fill(struct copse_inlets *inlets, const struct copse_network *network, const uint32_t *order,
+     const uint64_t *reserved_bps) {
   size_t end = 0;
 
   /* Ends first; putting an arc before the end of what is there makes them beginnings. */
@@ -31,47 +34,62 @@ fill(struct copse_inlets *inlets, const struct copse_network *network, const uin
     inlets->begin[network->arcs[i].to]++;
   for (uint32_t pop = 0; pop <= network->pops; pop++)
     end = inlets->begin[pop] += end;
-  for (size_t i = network->arc_count; i-- > 0;)
-    inlets->arcs[--inlets->begin[network->arcs[i].to]] = (uint32_t)i;
-  for (uint32_t pop = 0; pop < network->pops; pop++) {
-    size_t begin = inlets->begin[pop], count = inlets->begin[pop + 1] - begin;
-    for (size_t i = 0; i < count; i++) {
-      uint32_t arc = inlets->arcs[begin + i];
-      inlets->places[arc] = (uint32_t)i;
-      inlets->left_bps[begin + i] = network->arcs[arc].bandwidth_bps - reserved_bps[arc];
-    }
-    for (size_t block = 0; block * BLOCK_ARCS < count; block++)
-      blocks_of(inlets, pop)[block] = most_of(inlets, pop, block);
+  for (size_t i = network->arc_count; i-- > 0;) {
+    const struct copse_arc *arc = &network->arcs[order[i]];
+    inlets->all[--inlets->begin[arc->to]] =
+      (struct copse_inlet){arc->bandwidth_bps - reserved_bps[order[i]], arc->from, order[i]};
   }
+  for (uint32_t pop = 0; pop < network->pops; pop++)
+    for (size_t block = 0; inlets->begin[pop] + block * BLOCK_INLETS < inlets->begin[pop + 1]; block++)
+      blocks_of(inlets, pop)[block] = most_of(inlets, pop, block);
 }
 
 bool
 copse_inlets_create(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps) {
-  *inlets = (struct copse_inlets){
-    .begin = calloc(network->pops + 1UL, sizeof(*inlets->begin)),
-    .arcs = malloc((network->arc_count + 1) * sizeof(*inlets->arcs)),
-    .places = malloc((network->arc_count + 1) * sizeof(*inlets->places)),
-    .left_bps = malloc((network->arc_count + 1) * sizeof(*inlets->left_bps)),
-    .most_bps = malloc((network->arc_count / BLOCK_ARCS + network->pops + 1) * sizeof(*inlets->most_bps))};
-  if (!inlets->begin || !inlets->arcs || !inlets->places || !inlets->left_bps || !inlets->most_bps)
-    return false;
-  fill(inlets, network, reserved_bps);
-  return true;
+  size_t blocks = network->arc_count / BLOCK_INLETS + network->pops + 1;
+  struct copse_ends ends;
+  bool done = copse_ends_create(&ends, network);
+
+  *inlets = (struct copse_inlets){.pops = network->pops,
+                                  .begin = calloc(network->pops + 1UL, sizeof(*inlets->begin)),
+                                  .all = malloc((network->arc_count + 1) * sizeof(*inlets->all)),
+                                  .most_bps = malloc(blocks * sizeof(*inlets->most_bps))};
+  done = done && inlets->begin && inlets->all && inlets->most_bps;
+  if (done)
+    fill(inlets, network, ends.order, reserved_bps);
+  copse_ends_free(&ends);
+  return done;
 }
 
 void
 copse_inlets_free(struct copse_inlets *inlets) {
   free(inlets->begin);
-  free(inlets->arcs);
-  free(inlets->places);
-  free(inlets->left_bps);
+  free(inlets->all);
   free(inlets->most_bps);
 }
 
+uint32_t
+copse_inlets_at(const struct copse_inlets *inlets, uint32_t from, uint32_t to) {
+  size_t begin = inlets->begin[to], count = inlets->begin[to + 1] - begin;
+  /* `from` PoPs are before it, and all but so many have an arc: in a full mesh little is left to search. */
+  size_t absent = inlets->pops - count, low = begin + (from > absent ? from - absent : 0), high = begin + count;
+
+  if (from < count)
+    high = begin + from + 1;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (inlets->all[middle].from < from)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < begin + count && inlets->all[low].from == from ? (uint32_t)low : COPSE_NO_INLET;
+}
+
 void
-copse_inlets_set(struct copse_inlets *inlets, uint32_t to, uint32_t arc, uint64_t left_bps) {
-  size_t place = inlets->places[arc], block = place / BLOCK_ARCS;
-  uint64_t *most_bps = &blocks_of(inlets, to)[block], *left = &inlets->left_bps[inlets->begin[to] + place];
+copse_inlets_set(struct copse_inlets *inlets, uint32_t to, uint32_t inlet, uint64_t left_bps) {
+  size_t block = (inlet - inlets->begin[to]) / BLOCK_INLETS;
+  uint64_t *most_bps = &blocks_of(inlets, to)[block], *left = &inlets->all[inlet].left_bps;
   bool was_most = *left == *most_bps;
 
   *left = left_bps;
@@ -83,17 +101,16 @@ copse_inlets_set(struct copse_inlets *inlets, uint32_t to, uint32_t arc, uint64_
 
 size_t
 copse_inlets_find(const struct copse_inlets *inlets, uint32_t to, uint64_t rate_bps, uint32_t *found, size_t room) {
-  size_t begin = inlets->begin[to], count = inlets->begin[to + 1] - begin, hits = 0;
-  const uint64_t *most_bps = blocks_of(inlets, to), *left_bps = &inlets->left_bps[begin];
+  size_t end = inlets->begin[to + 1], hits = 0;
+  const uint64_t *most_bps = blocks_of(inlets, to);
 
-  for (size_t block = 0; block * BLOCK_ARCS < count; block++) {
-    size_t end = (block + 1) * BLOCK_ARCS < count ? (block + 1) * BLOCK_ARCS : count;
-    if (most_bps[block] < rate_bps)
+  for (size_t begin = inlets->begin[to]; begin < end; begin += BLOCK_INLETS) {
+    if (*most_bps++ < rate_bps)
       continue;
-    for (size_t i = block * BLOCK_ARCS; i < end; i++) {
-      if (left_bps[i] < rate_bps)
+    for (size_t i = begin; i < begin + BLOCK_INLETS && i < end; i++) {
+      if (inlets->all[i].left_bps < rate_bps)
         continue;
-      found[hits++] = inlets->arcs[begin + i];
+      found[hits++] = (uint32_t)i;
       if (hits == room)
         return hits;
     }

@@ -11,13 +11,31 @@ is_shaped(const struct copse_forest *forest) {
 
 void
 copse_cut_none(struct copse_forest *forest) {
-  forest->moving->branches[0] = (struct copse_branch){.stands = true};
+  forest->moving->branches[0] = (struct copse_branch){.top = COPSE_NO_POP, .slot = UINT32_MAX, .stands = true};
   forest->moving->branch_count = 1;
 }
 
 void
 copse_cut(struct copse_forest *forest, uint32_t top) {
   forest->moving->branches[forest->moving->branch_count++] = (struct copse_branch){.top = top};
+}
+
+/* What limits of the tree's shape ask. */
+static void
+measure(struct copse_forest *forest, const struct copse_built_tree *tree) {
+  struct copse_moving *moving = forest->moving;
+
+  memset(moving->reaches, 0, forest->network.pops * sizeof(*moving->reaches));
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    struct copse_reach *child = &moving->reaches[tree->edges[i].to], *parent = &moving->reaches[tree->edges[i].from];
+    struct copse_branch *branch = &moving->branches[moving->places[tree->edges[i].to].branch];
+    if (tree->edges[i].to == branch->top)
+      continue;
+    parent->children++;
+    child->depth = parent->depth + 1;
+    if (child->depth > branch->height)
+      branch->height = child->depth;
+  }
 }
 
 /* Finds the places of PoPs. The first `whole` edges are of the root's branch. */
@@ -33,27 +51,25 @@ survey(struct copse_forest *forest, const struct copse_built_tree *tree, size_t 
     copse_cut(forest, moving->branches[i].top);
     places[moving->branches[i].top].branch = i;
   }
-  for (size_t i = is_shaped(forest) ? 0 : whole; i < tree->edge_count; i++) {
-    struct copse_place *parent = &places[tree->edges[i].from], *child = &places[tree->edges[i].to];
-    struct copse_branch *branch = &moving->branches[parent->branch];
-    parent->children++;
-    child->branch = parent->branch;
-    child->depth = parent->depth + 1;
-    child->edge = (uint32_t)i;
-    branch->edge_count += i >= whole;
-    if (child->depth > branch->height)
-      branch->height = child->depth;
+  for (size_t i = whole; i < tree->edge_count; i++) {
+    struct copse_edge edge = tree->edges[i];
+    uint32_t top_of = places[edge.to].branch;
+    places[edge.to] = (struct copse_place){top_of ? top_of : places[edge.from].branch, (uint32_t)i};
+    if (top_of)
+      moving->branches[top_of].slot = (uint32_t)i;
   }
+  if (is_shaped(forest))
+    measure(forest, tree);
 }
 
 static bool
 can_carry(const struct copse_forest *forest, uint32_t parent, const struct copse_branch *branch) {
   const struct copse_shape *shape = &forest->shape;
-  const struct copse_place *place = &forest->moving->places[parent];
-  const struct copse_branch *on = &forest->moving->branches[place->branch];
+  const struct copse_reach *reach = &forest->moving->reaches[parent];
+  const struct copse_branch *on = &forest->moving->branches[forest->moving->places[parent].branch];
 
-  return on->stands && (shape->max_fanout == 0 || place->children < shape->max_fanout) &&
-         (shape->max_depth == 0 || on->depth + place->depth + 1 + branch->height <= shape->max_depth);
+  return on->stands && (shape->max_fanout == 0 || reach->children < shape->max_fanout) &&
+         (shape->max_depth == 0 || on->depth + reach->depth + 1 + branch->height <= shape->max_depth);
 }
 
 /* Where places are not known, all PoPs but the top of the branch stand. */
@@ -64,72 +80,95 @@ may_carry(const struct copse_forest *forest, uint32_t parent, const struct copse
          (!placed || can_carry(forest, parent, branch));
 }
 
-/* Of few arcs, that from the first PoP by rank which may carry the branch. */
+/* Of few inlets, that from the first PoP by rank which may carry the branch. */
 static uint32_t
-first_of(const struct copse_forest *forest, const uint32_t *arcs, size_t count, const struct copse_branch *branch,
+first_of(const struct copse_forest *forest, const uint32_t *inlets, size_t count, const struct copse_branch *branch,
          bool placed, uint64_t rate_bps) {
-  uint32_t arc = COPSE_NO_ARC, best = 0;
+  uint32_t inlet = COPSE_NO_INLET, best = 0;
 
   for (size_t i = 0; i < count; i++) {
-    uint32_t parent = forest->network.arcs[arcs[i]].from;
+    uint32_t parent = forest->moving->inlets.all[inlets[i]].from;
     if (may_carry(forest, parent, branch, placed, rate_bps) &&
-        (arc == COPSE_NO_ARC || copse_ranks_before(forest, parent, best))) {
+        (inlet == COPSE_NO_INLET || copse_ranks_before(forest, parent, best))) {
       best = parent;
-      arc = arcs[i];
+      inlet = inlets[i];
     }
   }
-  return arc;
+  return inlet;
 }
 
-/* The arc to hang the branch from, COPSE_NO_ARC if there is none. Of links that are wide enough there are few, so that
- * all can be looked at, or many, so that one of the first PoPs has one. */
+/* The inlet to hang the branch from, COPSE_NO_INLET if there is none. Of links that are wide enough there are few, so
+ * that all can be looked at, or many, so that one of the first PoPs has one. */
 static uint32_t
 find_parent(struct copse_forest *forest, const struct copse_branch *branch, bool placed, uint64_t rate_bps) {
   struct copse_moving *moving = forest->moving;
   size_t count = copse_inlets_find(&moving->inlets, branch->top, rate_bps, moving->found, COPSE_FEW_INLETS);
-  uint32_t arc = COPSE_NO_ARC;
+  uint32_t inlet = COPSE_NO_INLET;
 
   if (count < COPSE_FEW_INLETS)
     return first_of(forest, moving->found, count, branch, placed, rate_bps);
   copse_ranks_settle(&moving->ranks, forest);
-  for (size_t i = 0; i < moving->ranks.count && arc == COPSE_NO_ARC; i++) {
+  for (size_t i = 0; i < moving->ranks.count && inlet == COPSE_NO_INLET; i++) {
     uint32_t parent = moving->ranks.order[i];
     if (may_carry(forest, parent, branch, placed, rate_bps))
-      arc = copse_ends_find(&moving->ends, parent, branch->top);
-    if (arc != COPSE_NO_ARC && copse_forest_left(forest, arc) < rate_bps)
-      arc = COPSE_NO_ARC;
+      inlet = copse_inlets_at(&moving->inlets, parent, branch->top);
+    if (inlet != COPSE_NO_INLET && moving->inlets.all[inlet].left_bps < rate_bps)
+      inlet = COPSE_NO_INLET;
   }
-  return arc;
+  return inlet;
+}
+
+static void
+set_left(struct copse_forest *forest, uint32_t index, uint32_t to, uint64_t after_bps) {
+  const struct copse_inlet inlet = forest->moving->inlets.all[index];
+
+  copse_inlets_set(&forest->moving->inlets, to, index, after_bps);
+  copse_forest_change(forest, (struct copse_edge){inlet.from, to}, inlet.arc, inlet.left_bps, after_bps);
 }
 
 void
-copse_hold(struct copse_forest *forest, uint32_t arc, uint64_t rate_bps) {
-  copse_forest_reserve(forest, arc, forest->plan.reserved_bps[arc] + rate_bps);
+copse_hold(struct copse_forest *forest, uint32_t inlet, uint32_t to, uint64_t rate_bps) {
+  set_left(forest, inlet, to, forest->moving->inlets.all[inlet].left_bps - rate_bps);
 }
 
 void
-copse_release(struct copse_forest *forest, uint32_t arc, uint64_t rate_bps) {
-  copse_forest_reserve(forest, arc, forest->plan.reserved_bps[arc] - rate_bps);
+copse_release(struct copse_forest *forest, uint32_t inlet, uint32_t to, uint64_t rate_bps) {
+  set_left(forest, inlet, to, forest->moving->inlets.all[inlet].left_bps + rate_bps);
+}
+
+void
+copse_release_edge(struct copse_forest *forest, struct copse_edge edge, uint64_t rate_bps) {
+  copse_release(forest, copse_inlets_at(&forest->moving->inlets, edge.from, edge.to), edge.to, rate_bps);
+}
+
+/* The branch hangs from a PoP whose place is known. */
+static void
+place_below(struct copse_forest *forest, struct copse_branch *branch, uint32_t parent) {
+  struct copse_moving *moving = forest->moving;
+  const struct copse_place *place = &moving->places[parent];
+  const struct copse_branch *on = &moving->branches[place->branch];
+
+  branch->late = on->late || place->edge > branch->slot;
+  if (!is_shaped(forest))
+    return;
+  moving->reaches[parent].children++;
+  branch->depth = on->depth + moving->reaches[parent].depth + 1;
 }
 
 /* Gives the branch a parent that stands; false if there is none. */
 static bool
 hang(struct copse_forest *forest, struct copse_branch *branch, bool placed, uint64_t rate_bps) {
   struct copse_moving *moving = forest->moving;
-  uint32_t arc = find_parent(forest, branch, placed, rate_bps);
-  struct copse_place *parent;
+  uint32_t inlet = find_parent(forest, branch, placed, rate_bps);
 
-  if (arc == COPSE_NO_ARC)
+  if (inlet == COPSE_NO_INLET)
     return false;
-  copse_hold(forest, arc, rate_bps);
-  branch->arc = arc;
+  copse_hold(forest, inlet, branch->top, rate_bps);
+  branch->inlet = inlet;
   branch->stands = true;
   moving->hung[moving->hung_count++] = branch;
-  if (placed) {
-    parent = &moving->places[forest->network.arcs[arc].from];
-    parent->children++;
-    branch->depth = moving->branches[parent->branch].depth + parent->depth + 1;
-  }
+  if (placed)
+    place_below(forest, branch, moving->inlets.all[inlet].from);
   return true;
 }
 
@@ -149,75 +188,93 @@ hang_all(struct copse_forest *forest, bool placed, uint64_t rate_bps) {
   return moving->hung_count == moving->branch_count - 1;
 }
 
-/* Puts the edges after the first `whole` in order: the root's branch, then every other behind its new edge, so that
- * parents stay before children. */
+/* Puts the edges of late branches last, in the order these were hung, so that parents stay before children. */
 static void
-graft(struct copse_forest *forest, struct copse_built_tree *tree, uint32_t *arcs, size_t whole) {
+rearrange(struct copse_forest *forest, struct copse_built_tree *tree, size_t whole) {
   struct copse_moving *moving = forest->moving;
-  size_t end = moving->branches[0].edge_count;
+  size_t kept = whole, end = 0;
 
-  moving->branches[0].begin = 0;
+  for (size_t i = whole; i < tree->edge_count; i++)
+    moving->branches[moving->places[tree->edges[i].to].branch].edge_count++;
   for (size_t i = 0; i < moving->hung_count; i++) {
-    struct copse_branch *branch = moving->hung[i];
-    moving->edges[end] = (struct copse_edge){forest->network.arcs[branch->arc].from, branch->top};
-    moving->arcs[end] = branch->arc;
-    branch->begin = end + 1;
-    end = branch->begin + branch->edge_count;
+    moving->hung[i]->begin = end;
+    end += moving->hung[i]->late ? moving->hung[i]->edge_count : 0;
   }
   for (size_t i = whole; i < tree->edge_count; i++) {
     struct copse_branch *branch = &moving->branches[moving->places[tree->edges[i].to].branch];
-    moving->edges[branch->begin] = tree->edges[i];
-    moving->arcs[branch->begin++] = arcs[i];
+    if (branch->late)
+      moving->edges[branch->begin++] = tree->edges[i];
+    else
+      tree->edges[kept++] = tree->edges[i];
   }
-  memcpy(&tree->edges[whole], moving->edges, end * sizeof(*tree->edges));
-  memcpy(&arcs[whole], moving->arcs, end * sizeof(*arcs));
-  tree->edge_count = whole + end;
+  memcpy(&tree->edges[kept], moving->edges, end * sizeof(*tree->edges));
+}
+
+/* Gives the tree the edges to the tops of branches. */
+static void
+graft(struct copse_forest *forest, struct copse_built_tree *tree, size_t whole, bool placed) {
+  const struct copse_moving *moving = forest->moving;
+  bool late = false;
+
+  for (size_t i = 0; i < moving->hung_count; i++) {
+    const struct copse_branch *branch = moving->hung[i];
+    size_t slot = placed ? branch->slot : whole;
+    tree->edges[slot] = (struct copse_edge){moving->inlets.all[branch->inlet].from, branch->top};
+    late |= branch->late;
+  }
+  if (late)
+    rearrange(forest, tree, whole);
 }
 
 /* Cuts branches so that those that do not stand can be hung. False if there is nothing to cut, or it would not help. */
 static bool
 split(struct copse_forest *forest, size_t number, size_t whole) {
-  struct copse_built_tree *tree = &forest->plan.trees[number];
-  struct copse_moving *moving = forest->moving;
-  uint32_t *arcs = forest->stands[number].arcs;
-  size_t kept = whole;
+  const struct copse_built_tree *tree = &forest->plan.trees[number];
+  const struct copse_moving *moving = forest->moving;
+  size_t before = moving->branch_count;
 
   copse_cuts_clear(forest);
-  for (size_t i = 1; i < moving->branch_count; i++)
+  for (size_t i = 1; i < before; i++)
     if (!moving->branches[i].stands && !copse_cuts_find(forest, number, moving->branches[i].top))
       return false;
-  for (size_t i = whole; i < tree->edge_count; i++) {
+  for (size_t i = whole; i < tree->edge_count; i++)
     if (moving->cuts.marked[tree->edges[i].to]) {
-      copse_release(forest, arcs[i], tree->rate_bps);
+      copse_release_edge(forest, tree->edges[i], tree->rate_bps);
       copse_cut(forest, tree->edges[i].to);
-    } else {
-      tree->edges[kept] = tree->edges[i];
-      arcs[kept++] = arcs[i];
     }
-  }
-  if (kept == tree->edge_count)
-    return false;
+  return moving->branch_count > before;
+}
+
+/* Takes out the edges that hold nothing. */
+static void
+drop_slots(struct copse_forest *forest, struct copse_built_tree *tree, size_t whole) {
+  const struct copse_moving *moving = forest->moving;
+  size_t kept = whole;
+
+  survey(forest, tree, whole);
+  for (size_t i = whole; i < tree->edge_count; i++)
+    if (moving->branches[moving->places[tree->edges[i].to].branch].slot != i)
+      tree->edges[kept++] = tree->edges[i];
   tree->edge_count = kept;
-  return true;
 }
 
 void
 copse_mend(struct copse_forest *forest, size_t number, size_t whole) {
   struct copse_built_tree *tree = &forest->plan.trees[number];
-  uint32_t *arcs = forest->stands[number].arcs;
   struct copse_moving *moving = forest->moving;
-  bool placed = is_shaped(forest) || moving->branch_count > 2 || whole < tree->edge_count, again = true;
+  bool placed = is_shaped(forest) || moving->branch_count > 2 || whole + 1 < tree->edge_count, again = true;
 
   for (unsigned splits = 0; again; splits++) {
     if (placed)
       survey(forest, tree, whole);
     if (hang_all(forest, placed, tree->rate_bps)) {
-      graft(forest, tree, arcs, whole);
+      graft(forest, tree, whole, placed);
       return;
     }
     again = placed && splits < SPLITS_MAX && split(forest, number, whole);
     for (size_t i = 0; i < moving->hung_count; i++)
-      copse_release(forest, moving->hung[i]->arc, tree->rate_bps);
+      copse_release(forest, moving->hung[i]->inlet, moving->hung[i]->top, tree->rate_bps);
   }
+  drop_slots(forest, tree, whole);
   copse_forest_fell(forest, number);
 }

@@ -12,32 +12,36 @@
 
 /* Where a PoP is in the tree that is mended. */
 struct copse_place {
-  uint32_t branch;          /* 0: the root's */
-  uint32_t edge;            /* to it, where it is not the top of a branch */
-  uint32_t depth, children; /* depth below the top of the branch */
+  uint32_t branch; /* 0: the root's */
+  uint32_t edge;   /* to it; 0 for those that come first */
+};
+
+/* What limits of its shape ask of a PoP in a tree. */
+struct copse_reach {
+  uint32_t depth, children; /* depth below the top of its branch */
 };
 
 /* A part of the tree that is mended: what hangs from its root, or from a PoP on its way to a new parent. */
 struct copse_branch {
-  uint32_t top, height; /* the root's branch has no top */
-  bool stands;          /* its top has a parent that stands, over `arc`, and is at `depth` below the root */
-  uint32_t arc, depth;
-  size_t begin, edge_count; /* of its edges where they change places */
+  uint32_t top, slot; /* edge that is to become that to its top; the root's branch has neither */
+  bool stands;        /* its top has a parent that stands, over `inlet`, and is at `depth` below the root */
+  bool late;          /* that parent, or one above it, comes after the slot */
+  uint32_t inlet, depth, height;
+  size_t begin, edge_count; /* of its edges, if they are to come later */
 };
 
 struct copse_moving {
-  struct copse_ends ends;
   struct copse_inlets inlets;
   uint32_t found[COPSE_FEW_INLETS]; /* inlets of a PoP that is to be hung */
   struct copse_ranks ranks;
-  struct copse_place *places;    /* per PoP */
+  struct copse_place *places; /* per PoP */
+  struct copse_reach *reaches;
   struct copse_branch *branches; /* the root's, then those that were cut off */
   size_t branch_count;
   struct copse_cuts cuts;
   struct copse_branch **hung; /* those that have a parent again, in the order they got it */
   size_t hung_count;
-  struct copse_edge *edges; /* of branches in their new order, and their arcs */
-  uint32_t *arcs;
+  struct copse_edge *edges; /* of late branches */
 };
 
 /* Prepares the forest for changes. -ENOMEM. */
