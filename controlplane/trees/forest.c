@@ -98,7 +98,7 @@ copse_forest_add(struct copse_forest *forest, const struct copse_stand *stand) {
   forest->outside[stand->pop] = false;
   copse_residual_join(&forest->residual, &forest->network, forest->plan.reserved_bps, stand->pop);
   if (forest->moving)
-    copse_ranks_touch(&forest->moving->ranks, stand->pop);
+    copse_moving_join(forest, stand->pop);
   forest->stands[last] = *stand;
   forest->stands[last].in_vain = false;
   forest->plan.trees[last] = (struct copse_built_tree){.root = stand->pop,
@@ -117,7 +117,7 @@ copse_forest_remove(struct copse_forest *forest, size_t tree) {
   copse_forest_fell(forest, tree);
   forest->outside[trees[tree].root] = true;
   if (forest->moving)
-    copse_ranks_touch(&forest->moving->ranks, trees[tree].root);
+    copse_moving_leave(forest, trees[tree].root);
   free(trees[tree].edges);
   memmove(&trees[tree], &trees[tree + 1], after * sizeof(*trees));
   memmove(&forest->stands[tree], &forest->stands[tree + 1], after * sizeof(*forest->stands));

@@ -25,8 +25,7 @@ most_of(const struct copse_inlets *inlets, uint32_t to, size_t block) {
 
 /* `order` is that of arcs by `from`. */
 static void
-fill(struct copse_inlets *inlets, const struct copse_network *network, const uint32_t *order,
-     const uint64_t *reserved_bps) {
+fill(struct copse_inlets *inlets, const struct copse_network *network, const uint32_t *order) {
   size_t end = 0;
 
   /* Ends first; putting an arc before the end of what is there makes them beginnings. */
@@ -36,16 +35,12 @@ fill(struct copse_inlets *inlets, const struct copse_network *network, const uin
     end = inlets->begin[pop] += end;
   for (size_t i = network->arc_count; i-- > 0;) {
     const struct copse_arc *arc = &network->arcs[order[i]];
-    inlets->all[--inlets->begin[arc->to]] =
-      (struct copse_inlet){arc->bandwidth_bps - reserved_bps[order[i]], arc->from, order[i]};
+    inlets->all[--inlets->begin[arc->to]] = (struct copse_inlet){.from = arc->from, .arc = order[i]};
   }
-  for (uint32_t pop = 0; pop < network->pops; pop++)
-    for (size_t block = 0; inlets->begin[pop] + block * BLOCK_INLETS < inlets->begin[pop + 1]; block++)
-      blocks_of(inlets, pop)[block] = most_of(inlets, pop, block);
 }
 
 bool
-copse_inlets_create(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps) {
+copse_inlets_create(struct copse_inlets *inlets, const struct copse_network *network) {
   size_t blocks = network->arc_count / BLOCK_INLETS + network->pops + 1;
   struct copse_ends ends;
   bool done = copse_ends_create(&ends, network);
@@ -53,10 +48,10 @@ copse_inlets_create(struct copse_inlets *inlets, const struct copse_network *net
   *inlets = (struct copse_inlets){.pops = network->pops,
                                   .begin = calloc(network->pops + 1UL, sizeof(*inlets->begin)),
                                   .all = malloc((network->arc_count + 1) * sizeof(*inlets->all)),
-                                  .most_bps = malloc(blocks * sizeof(*inlets->most_bps))};
+                                  .most_bps = calloc(blocks, sizeof(*inlets->most_bps))};
   done = done && inlets->begin && inlets->all && inlets->most_bps;
   if (done)
-    fill(inlets, network, ends.order, reserved_bps);
+    fill(inlets, network, ends.order);
   copse_ends_free(&ends);
   return done;
 }
@@ -84,6 +79,27 @@ copse_inlets_at(const struct copse_inlets *inlets, uint32_t from, uint32_t to) {
       high = middle;
   }
   return low < begin + count && inlets->all[low].from == from ? (uint32_t)low : COPSE_NO_INLET;
+}
+
+void
+copse_inlets_open(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps,
+                  uint32_t from) {
+  for (uint32_t to = 0; to < inlets->pops; to++) {
+    uint32_t inlet = copse_inlets_at(inlets, from, to), arc;
+    if (inlet == COPSE_NO_INLET)
+      continue;
+    arc = inlets->all[inlet].arc;
+    copse_inlets_set(inlets, to, inlet, network->arcs[arc].bandwidth_bps - reserved_bps[arc]);
+  }
+}
+
+void
+copse_inlets_close(struct copse_inlets *inlets, uint32_t from) {
+  for (uint32_t to = 0; to < inlets->pops; to++) {
+    uint32_t inlet = copse_inlets_at(inlets, from, to);
+    if (inlet != COPSE_NO_INLET)
+      copse_inlets_set(inlets, to, inlet, 0);
+  }
 }
 
 void

@@ -26,9 +26,23 @@ copse_moving_open(struct copse_forest *forest) {
   if (!moving->places || !moving->reaches || !moving->branches || !moving->hung || !moving->edges ||
       !copse_cuts_create(&moving->cuts, forest->network.pops) ||
       !copse_ranks_create(&moving->ranks, forest->network.pops) ||
-      !copse_inlets_create(&moving->inlets, &forest->network, forest->plan.reserved_bps))
+      !copse_inlets_create(&moving->inlets, &forest->network))
     return -ENOMEM;
+  for (size_t i = 0; i < forest->plan.tree_count; i++)
+    copse_moving_join(forest, forest->plan.trees[i].root);
   return 0;
+}
+
+void
+copse_moving_join(struct copse_forest *forest, uint32_t pop) {
+  copse_inlets_open(&forest->moving->inlets, &forest->network, forest->plan.reserved_bps, pop);
+  copse_ranks_touch(&forest->moving->ranks, pop);
+}
+
+void
+copse_moving_leave(struct copse_forest *forest, uint32_t pop) {
+  copse_inlets_close(&forest->moving->inlets, pop);
+  copse_ranks_touch(&forest->moving->ranks, pop);
 }
 
 void

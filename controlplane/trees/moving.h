@@ -47,6 +47,9 @@ struct copse_moving {
 /* Prepares the forest for changes. -ENOMEM. */
 int copse_moving_open(struct copse_forest *forest);
 void copse_moving_free(struct copse_moving *moving);
+/* The PoP is in V' from here on, or not any more. */
+void copse_moving_join(struct copse_forest *forest, uint32_t pop);
+void copse_moving_leave(struct copse_forest *forest, uint32_t pop);
 
 /* More is left of the PoP's bandwidth, or as much and it is configured before the other. */
 bool copse_ranks_before(const struct copse_forest *forest, uint32_t pop, uint32_t other);
