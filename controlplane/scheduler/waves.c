@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BITS (16384ULL * 8)
 #define ORDER_RANGES 64
 #define PPM 1000000ULL
 #define LOSS_LEAST_PPM 10000
@@ -59,17 +58,11 @@ copse_scheduler_due(const struct copse_scheduler *scheduler, uint64_t audience) 
   return scheduler->free.count > 0 || (scheduler->wave_count > 0 && scheduler->waves[0].audience < audience);
 }
 
-/* Half a second's; more would be old news when it is sent. */
-static uint64_t
-repeat_blocks(uint64_t rate_bps) {
-  return rate_bps < 4 * BLOCK_BITS ? 1 : rate_bps / (2 * BLOCK_BITS);
-}
-
 size_t
 copse_scheduler_repeat(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t audience,
                        uint64_t now_ms, struct copse_range *ranges, size_t capacity) {
   struct copse_ordered *entry;
-  uint64_t wanted = repeat_blocks(rate_bps);
+  uint64_t wanted = copse_scheduler_ahead(rate_bps);
   size_t written = 0;
 
   if (rate_bps == 0 || scheduler->free.count > 0 || !copse_scheduler_due(scheduler, audience))
@@ -93,21 +86,6 @@ copse_scheduler_repeat(struct copse_scheduler *scheduler, uint64_t member, uint6
   return written;
 }
 
-/* Its part of so many tenths of the mean downlink. */
-static uint64_t
-rate_within(const struct copse_demand *demand, uint64_t rate_bps, uint64_t tenths) {
-  const uint64_t most = demand->waiting > 0 ? demand->downlinks_bps / demand->waiting / 10 * tenths : 0;
-
-  if (demand->senders_bps <= most)
-    return rate_bps;
-  return (uint64_t)((unsigned __int128)most * rate_bps / demand->senders_bps);
-}
-
-uint64_t
-copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps) {
-  return rate_within(demand, rate_bps, 7);
-}
-
 uint32_t
 copse_scheduler_parity(const struct copse_demand *demand, uint32_t symbols) {
   if (demand->loss_ppm < LOSS_LEAST_PPM || demand->loss_ppm > LOSS_MOST_PPM)
@@ -127,16 +105,8 @@ copse_scheduler_ask(struct copse_scheduler *scheduler, uint64_t member, uint64_t
       count = copse_scheduler_order(scheduler, member, rate_bps, demand->senders_bps, now_ms, ranges, ORDER_RANGES);
   } else {
     const uint64_t repeat_bps = copse_scheduler_repeat_rate(demand, rate_bps);
-    if (open < 2 * repeat_blocks(repeat_bps))
+    if (open < 2 * copse_scheduler_ahead(repeat_bps))
       count = copse_scheduler_repeat(scheduler, member, repeat_bps, demand->audience, now_ms, ranges, ORDER_RANGES);
   }
   return count > 0;
-}
-
-uint64_t
-copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
-                     const struct copse_demand *demand) {
-  return scheduler->free.count > 0 || copse_scheduler_open_new(scheduler, member) > 0
-           ? rate_within(demand, rate_bps, 9)
-           : copse_scheduler_repeat_rate(demand, rate_bps);
 }

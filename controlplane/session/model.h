@@ -50,7 +50,6 @@ struct copse_pop_stats {
 struct copse_member_local {
   uint64_t seen_ms;    /* last sync */
   uint64_t written_ms; /* progress in the store */
-  uint64_t ordered_ms; /* last time it asked for orders and could have had some */
   uint64_t touched_ms; /* its orders were kept alive in the store */
   uint64_t rated_ms;   /* start of the interval rates are measured over */
   uint64_t rated_cdn, rated_direct, rated_in, rated_out;

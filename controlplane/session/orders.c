@@ -11,7 +11,6 @@
 
 #define SILENCE_MS 5000 /* after which a seed's orders are given to another */
 #define TOUCH_MS 1000   /* orders that are only kept alive are written so often */
-#define ACTIVE_MS 2000  /* a seed that asked within this time shares its tree with others */
 #define TRIES 8         /* of the transaction */
 #define RANGES_MAX 4096 /* of injected blocks in an answer */
 #define ORDERS_MAX 64   /* open ranges of one seed */
@@ -51,20 +50,6 @@ copse_orders_injected(struct copse_session *session) {
   return json_incref(session->injected);
 }
 
-/* Seeds here that are sending. */
-static unsigned
-active_here(const struct copse_control *control, const struct copse_session *session, uint64_t now_ms) {
-  unsigned count = 0;
-
-  for (size_t i = 0; i < session->members.count; i++) {
-    const struct copse_member *member = session->members.items[i];
-
-    count += member->revision != 0 && strcmp(member->record.pop, control->config->pop) == 0 &&
-             member->local.ordered_ms != 0 && now_ms - member->local.ordered_ms < ACTIVE_MS;
-  }
-  return count == 0 ? 1 : count;
-}
-
 /* The tree members here may send on now: in the plan, whole, and with a dataplane that takes what they send. */
 static const struct copse_planned_tree *
 open_tree(const struct copse_control *control, const struct copse_session *session) {
@@ -81,24 +66,27 @@ less_headers(uint64_t uplink_bps) {
   return (uint64_t)((double)uplink_bps * HEADROOM);
 }
 
-/* What all complete members of areas with a tree can send, bit/s. */
-static uint64_t
-total_rate(const struct copse_session *session) {
-  uint64_t total = 0;
+/* Complete members of areas with a tree, and these trees. Both arrays are the caller's to free; no senders when memory
+ * is short. */
+static struct copse_senders
+senders_of(const struct copse_session *session) {
+  const size_t members = session->members.count, trees = session->plan.tree_count;
+  struct copse_sender *items = calloc(members + 1, sizeof(*items));
+  struct copse_senders senders = {
+    .items = items, .outlets = calloc(trees + 1, sizeof(*senders.outlets)), .outlet_count = trees};
 
-  for (size_t i = 0; i < session->plan.tree_count; i++) {
+  if (senders.outlets == NULL)
+    senders.outlet_count = 0;
+  for (size_t i = 0; i < senders.outlet_count; i++) {
     const struct copse_planned_tree *tree = &session->plan.trees[i];
-    uint64_t area = 0;
-
-    for (size_t j = 0; j < session->members.count && tree->status == COPSE_TREE_OK; j++) {
-      const struct copse_member *member = session->members.items[j];
-
+    senders.outlets[i].rate_bps = tree->status == COPSE_TREE_OK ? tree->rate_bps : 0;
+    for (size_t k = 0; items != NULL && tree->status == COPSE_TREE_OK && k < members; k++) {
+      const struct copse_member *member = session->members.items[k];
       if (copse_member_in_area(member, tree->root) && copse_member_complete(member))
-        area += less_headers(member->record.uplink_bps);
+        items[senders.count++] = (struct copse_sender){member->number, i, less_headers(member->record.uplink_bps)};
     }
-    total += area < tree->rate_bps ? area : tree->rate_bps;
   }
-  return total;
+  return senders;
 }
 
 /* Trees can bring the content to it, and it misses some of it. */
@@ -199,8 +187,9 @@ struct exchange {
   struct copse_session *session;
   struct copse_member *member;
   const json_t *sent;
-  bool want, leave;  /* another order; give all orders back */
-  uint64_t rate_bps; /* that the member can send at; 0: no tree */
+  bool want, leave; /* another order; give all orders back */
+  struct copse_senders senders;
+  uint64_t rate_bps; /* that the member can send at; 0: no tree, or others send */
   struct copse_demand demand;
   uint64_t now_ms;
   uint64_t wall_ms; /* for the scheduler: PoPs of several machines share its state */
@@ -225,7 +214,7 @@ take_sent(struct copse_scheduler *scheduler, const struct exchange *exchange) {
 
 /* Makes the exchange on a state; true when it must be written. */
 static bool
-make_exchange(struct copse_scheduler *scheduler, const struct exchange *exchange) {
+make_exchange(struct copse_scheduler *scheduler, struct exchange *exchange) {
   struct copse_range ranges[ORDERS_MAX];
   uint64_t number = exchange->member->number;
   bool changed = json_array_size(exchange->sent) > 0;
@@ -238,6 +227,7 @@ make_exchange(struct copse_scheduler *scheduler, const struct exchange *exchange
   }
   copse_scheduler_touch(scheduler, number, exchange->wall_ms);
   changed |= copse_scheduler_expire(scheduler, exchange->wall_ms, SILENCE_MS) > 0;
+  exchange->rate_bps = copse_scheduler_admit(scheduler, number, &exchange->senders, &exchange->demand);
   if (exchange->want)
     changed |= copse_scheduler_ask(scheduler, number, exchange->rate_bps, &exchange->demand, exchange->wall_ms);
   return changed || (exchange->now_ms - exchange->member->local.touched_ms >= TOUCH_MS &&
@@ -293,18 +283,6 @@ run_exchange(struct exchange *exchange) {
   return true;
 }
 
-/* What it may send, bit/s: its uplink, and its share of the tree among the seeds that send. */
-static void
-set_rates(struct exchange *exchange, const struct copse_planned_tree *tree) {
-  uint64_t share = tree->rate_bps / active_here(exchange->control, exchange->session, exchange->now_ms);
-
-  exchange->rate_bps = less_headers(exchange->member->record.uplink_bps);
-  if (share < exchange->rate_bps)
-    exchange->rate_bps = share;
-  exchange->demand.senders_bps = total_rate(exchange->session);
-  exchange->demand.loss_ppm = usual_loss(exchange->control, exchange->session);
-}
-
 /* `parity`: symbols with each block; `again_ms`: when it is worth to ask again, 0 or NO_AUDIENCE: there is no such
  * time. */
 static json_t *
@@ -335,6 +313,7 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   struct copse_scheduler *scheduler;
   uint64_t wait_ms;
   size_t count = 0;
+  bool there;
 
   if (!copse_member_complete(member))
     return send_json(0, json_array(), 0, 0);
@@ -343,11 +322,14 @@ copse_orders_sync(struct copse_control *control, struct copse_session *session, 
   exchange.want &= wait_ms == 0 && scheduler != NULL && copse_scheduler_due(scheduler, exchange.demand.audience);
   if (exchange.want && !session->finished && copse_area_idle(control, session, false) == 0)
     copse_log(COPSE_LOG_INFO, "session %s: %s has something to send again", session->id, control->config->pop);
-  if (exchange.want || json_array_size(exchange.sent) > 0)
-    member->local.ordered_ms = now_ms;
-  if (!exchange.leave)
-    set_rates(&exchange, tree);
-  if (!run_exchange(&exchange))
+  if (!exchange.leave) {
+    exchange.demand.loss_ppm = usual_loss(control, session);
+    exchange.senders = senders_of(session);
+  }
+  there = run_exchange(&exchange);
+  free((void *)exchange.senders.items);
+  free(exchange.senders.outlets);
+  if (!there)
     return send_json(0, json_array(), 0, 0);
   scheduler = scheduler_of(exchange.session);
   if (scheduler == NULL || exchange.rate_bps == 0)

@@ -229,7 +229,7 @@ Test(orders, what_is_sent_is_reported_until_answered) {
     cr_assert(orders_take(&orders, &block));
     orders_sent(&orders, block);
   }
-  const struct ranges *report = orders_report(&orders);
+  const struct ranges *report = orders_report(&orders, 0);
   cr_assert(eq(sz, report->count, 1));
   cr_expect(eq(u32, report->items[0].count, 3));
   /* The report is under way; two blocks more leave; it is lost; the next report has all five. */
@@ -237,18 +237,18 @@ Test(orders, what_is_sent_is_reported_until_answered) {
     cr_assert(orders_take(&orders, &block));
     orders_sent(&orders, block);
   }
-  report = orders_report(&orders);
+  report = orders_report(&orders, 0);
   cr_assert(eq(sz, report->count, 1));
   cr_expect(eq(u32, report->items[0].count, 5));
   /* Meanwhile one more leaves; the answer to the report orders 3 to 8: what was sent since is not sent again. */
   cr_assert(orders_take(&orders, &block));
   orders_sent(&orders, block);
-  orders_acknowledged(&orders);
+  orders_acknowledged(&orders, 0);
   orders_add(&orders, (struct range){5, 4});
   cr_assert(eq(u32, take_all(&orders, blocks), 3));
   cr_expect(eq(u32, blocks[0], 6));
   cr_expect(eq(u32, blocks[2], 8));
-  report = orders_report(&orders);
+  report = orders_report(&orders, 0);
   cr_assert(eq(sz, report->count, 1));
   cr_expect(eq(u32, report->items[0].first, 5));
   cr_expect(eq(u32, report->items[0].count, 1));
@@ -265,8 +265,8 @@ Test(orders, may_be_given_again_once_acknowledged) {
   orders_sent(&orders, block);
   orders_add(&orders, (struct range){3, 1});
   cr_expect(not(orders_take(&orders, &block)), "not acknowledged yet");
-  orders_report(&orders);
-  orders_acknowledged(&orders);
+  orders_report(&orders, 0);
+  orders_acknowledged(&orders, 0);
   orders_add(&orders, (struct range){3, 1});
   cr_expect(orders_take(&orders, &block), "the control plane wants it once more");
   orders_reset(&orders);
@@ -299,5 +299,25 @@ Test(orders, more_is_asked_for_in_time_and_once) {
     orders_take(&orders, &block);
   cr_expect(orders_low(&orders, 200000));
   cr_expect(orders_running_out(&orders, 200000), "while the last block is sent there is time to ask");
+  orders_free(&orders);
+}
+
+Test(orders, more_is_asked_for_as_long_before_as_answers_take) {
+  struct orders orders;
+
+  cr_assert(eq(int, orders_init(&orders, 500), 0));
+  orders_add(&orders, (struct range){0, 8});
+  cr_expect(not(orders_low(&orders, 200000)), "8 blocks are 5.2 s");
+  orders_report(&orders, 1000000000);
+  orders_acknowledged(&orders, 6000000000);
+  cr_expect(orders_low(&orders, 200000), "the answer came after 5 s");
+  cr_expect(not(orders_running_out(&orders, 200000)));
+  orders_add(&orders, (struct range){8, 1});
+  cr_expect(not(orders_low(&orders, 200000)), "9 blocks are 5.9 s");
+  for (int i = 0; i < 30; i++) {
+    orders_report(&orders, 7000000000);
+    orders_acknowledged(&orders, 7010000000);
+  }
+  cr_expect(not(orders_low(&orders, 400000)), "2.9 s: answers have become quick");
   orders_free(&orders);
 }

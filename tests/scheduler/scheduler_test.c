@@ -266,17 +266,17 @@ Test(scheduler, who_comes_later_gets_what_it_missed_the_oldest_first) {
   cr_expect_not(copse_scheduler_ask(scheduler, 2, 200000, &(struct copse_demand){.waiting = 1, .audience = 1}, 0),
                 "who has been there since has missed nothing");
   cr_expect(copse_scheduler_ask(scheduler, 2, 200000, &late, 0));
-  cr_expect_str_eq(open_of(2), "0+1");
-  cr_expect_str_eq(injected(), "1+2999", "it comes by a tree: nobody should fetch it");
+  cr_expect_str_eq(open_of(2), "0+4");
+  cr_expect_str_eq(injected(), "4+2996", "it comes by a tree: nobody should fetch it");
   copse_scheduler_leave(scheduler, 2);
   cr_expect_str_eq(injected(), "0+3000", "given back as what it was: no block is new twice");
   cr_expect(copse_scheduler_ask(scheduler, 3, 200000, &late, 0));
   copse_scheduler_sent(scheduler, 3, EVERYTHING, 2, 0);
   copse_scheduler_sent(scheduler, 1, EVERYTHING, 2, 0);
-  for (uint32_t block = 1; block < 3000; block++) {
+  for (uint32_t block = 4; block < 3000; block += 4) {
     cr_assert(copse_scheduler_ask(scheduler, 3, 200000, &late, 0), "block %u", block);
-    cr_assert_eq(copse_scheduler_open_all(scheduler, 3), 1);
-    copse_scheduler_sent(scheduler, 3, (struct copse_range){block, 1}, 2, 0);
+    cr_assert_eq(copse_scheduler_open_all(scheduler, 3), 4);
+    copse_scheduler_sent(scheduler, 3, (struct copse_range){block, 4}, 2, 0);
   }
   cr_expect_not(copse_scheduler_due(scheduler, 2), "each of them once for this audience");
   cr_expect_not(copse_scheduler_ask(scheduler, 3, 200000, &late, 0));
@@ -293,8 +293,52 @@ Test(scheduler, all_together_send_what_downlinks_carry_and_repeats_leave_more_ro
                "a hundredth of 4.9 Mbit/s is of 630 kbit/s 6.3");
   copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
   cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "it has new blocks to send");
-  cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 20000, "a tenth of 4.9 Mbit/s is 0.7 of 700 kbit/s");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 22857, "4.9 Mbit/s are 8.75 times 0.8 of 700 kbit/s");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &few), 200000, "never more than it can send");
+}
+
+/* Members from 1 with 200 kbit/s each, `first` of them in one area, the rest in another; trees of 300 kbit/s. */
+static uint64_t
+admit(uint64_t member, size_t first, size_t count, struct copse_demand *demand) {
+  struct copse_sender senders[100];
+  struct copse_outlet outlets[2] = {{.rate_bps = 300000}, {.rate_bps = 300000}};
+
+  for (size_t i = 0; i < count; i++)
+    senders[i] = (struct copse_sender){i + 1, i < first ? 0 : 1, 200000};
+  return copse_scheduler_admit(scheduler, member, &(struct copse_senders){senders, count, outlets, 2}, demand);
+}
+
+Test(scheduler, so_many_send_as_fill_a_tree_and_share_it) {
+  struct copse_demand demand = {.waiting = 1, .downlinks_bps = 7000000, .audience = 1};
+
+  cr_expect_eq(admit(1, 100, 100, &demand), 200000, "its uplink");
+  next_order(1, 200000, 200000);
+  cr_expect_eq(admit(2, 100, 100, &demand), 150000, "two fill the tree");
+  cr_expect_eq(demand.senders_bps, 300000);
+  next_order(2, 150000, 300000);
+  cr_expect_eq(admit(1, 100, 100, &demand), 150000);
+  cr_expect_eq(admit(3, 100, 100, &demand), 0, "it would slow both");
+  cr_expect_eq(admit(3, 2, 100, &demand), 200000, "another tree has room");
+  cr_expect_eq(demand.senders_bps, 500000);
+  copse_scheduler_leave(scheduler, 1);
+  cr_expect_eq(admit(3, 100, 100, &demand), 150000, "one has gone");
+  cr_expect_eq(admit(101, 100, 100, &demand), 0, "nobody of those");
+}
+
+Test(scheduler, no_more_send_than_downlinks_carry) {
+  struct copse_demand demand = {.waiting = 2, .downlinks_bps = 600000, .audience = 1}; /* new blocks: 270 kbit/s */
+
+  next_order(1, 200000, 200000);
+  cr_expect_eq(admit(2, 1, 100, &demand), 200000, "one does not fill them");
+  cr_expect_eq(demand.senders_bps, 400000);
+  next_order(2, 200000, 400000);
+  cr_expect_eq(admit(3, 1, 100, &demand), 0, "two do");
+  cr_expect_eq(admit(2, 1, 100, &demand), 200000, "who has begun goes on");
+  demand.downlinks_bps = 0;
+  demand.waiting = 0;
+  copse_scheduler_leave(scheduler, 1);
+  copse_scheduler_leave(scheduler, 2);
+  cr_expect_eq(admit(3, 1, 100, &demand), 200000, "somebody is always ready");
 }
 
 Test(scheduler, parity_is_half_as_much_again_as_is_lost) {

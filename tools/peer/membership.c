@@ -49,7 +49,7 @@ membership_report(void *context, struct report *report) {
     .blocks = status.blocks,
     .done = blocks_finished(peer->config.blocks),
     .want = wants_orders(peer),
-    .sent = orders_report(&peer->sender.orders),
+    .sent = orders_report(&peer->sender.orders, now),
     .cdn_bytes = status.cdn_bytes,
     .direct_bytes = status.direct_bytes,
     .sent_bytes = status.sent_bytes,
@@ -64,7 +64,7 @@ membership_report(void *context, struct report *report) {
 
 static void
 take_orders(struct peer *peer, const struct synced *synced) {
-  orders_acknowledged(&peer->sender.orders);
+  orders_acknowledged(&peer->sender.orders, clock_ns());
   for (size_t i = 0; i < synced->orders.count; i++) {
     struct range order = {synced->orders.items[i].first, synced->orders.items[i].count};
     if (orders_add(&peer->sender.orders, order) < 0) {

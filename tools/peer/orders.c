@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define BLOCK_BITS (COPSE_BLOCK_BYTES * 8ULL)
+#define SECOND 1e9
 
 int
 ranges_append(struct ranges *ranges, uint32_t first, uint32_t count) {
@@ -90,27 +91,30 @@ orders_sent(struct orders *orders, uint32_t block) {
   return ranges_append(&orders->sent, block, 1);
 }
 
-/* Queued blocks last for at most a second over `parts` at this rate, or are at most `least`. */
+/* Queued blocks last at this rate for no longer than an answer takes and `beyond`, or are at most `least`. */
 static bool
-few_wait(const struct orders *orders, uint64_t rate_bps, unsigned parts, uint32_t least) {
-  return orders->waiting <= least || (uint64_t)orders->waiting * BLOCK_BITS <= rate_bps / parts;
+few_wait(const struct orders *orders, uint64_t rate_bps, double beyond_s, uint32_t least) {
+  const double lasts_s = (double)orders->waiting * BLOCK_BITS / (double)rate_bps;
+
+  return orders->waiting <= least || lasts_s <= (double)orders->answer_ns / SECOND + beyond_s;
 }
 
 bool
 orders_low(const struct orders *orders, uint64_t rate_bps) {
-  return few_wait(orders, rate_bps, 2, 2);
+  return few_wait(orders, rate_bps, 0.5, 2);
 }
 
 bool
 orders_running_out(struct orders *orders, uint64_t rate_bps) {
-  if (orders->ran_out || rate_bps == 0 || !few_wait(orders, rate_bps, 8, 1))
+  if (orders->ran_out || rate_bps == 0 || !few_wait(orders, rate_bps, 0.125, 1))
     return false;
   orders->ran_out = true;
   return true;
 }
 
 const struct ranges *
-orders_report(struct orders *orders) {
+orders_report(struct orders *orders, uint64_t now) {
+  orders->asked = now;
   for (size_t i = 0; i < orders->sent.count; i++)
     if (ranges_append(&orders->reported, orders->sent.items[i].first, orders->sent.items[i].count) < 0) {
       orders->sent.count -= i;
@@ -122,7 +126,10 @@ orders_report(struct orders *orders) {
 }
 
 void
-orders_acknowledged(struct orders *orders) {
+orders_acknowledged(struct orders *orders, uint64_t now) {
+  const uint64_t took_ns = now - orders->asked;
+
+  orders->answer_ns = took_ns > orders->answer_ns ? took_ns : orders->answer_ns - (orders->answer_ns - took_ns) / 8;
   for (size_t i = 0; i < orders->reported.count; i++)
     for (uint32_t k = 0; k < orders->reported.items[i].count; k++)
       bits_clear(orders->known, orders->reported.items[i].first + k);

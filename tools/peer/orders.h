@@ -29,6 +29,8 @@ struct orders {
   uint8_t *known;         /* bitmap: queued, being sent, or sent and not yet reported */
   struct ranges sent;     /* since the last report was made */
   struct ranges reported; /* in a report that is not answered yet */
+  uint64_t asked;         /* when the last report was made, ns */
+  uint64_t answer_ns;     /* that answers take: the longest of late */
 };
 
 /* -ENOMEM. */
@@ -42,13 +44,15 @@ int orders_add(struct orders *orders, struct range range);
 bool orders_take(struct orders *orders, uint32_t *block);
 /* Every packet of a taken block has left. -ENOMEM. */
 int orders_sent(struct orders *orders, uint32_t block);
-/* True when little is queued, so that a report should ask for more: half a second at this rate, or two blocks. */
+/* True when little is queued, so that a report should ask for more: half a second at this rate beyond the time an
+ * answer takes, or two blocks. */
 bool orders_low(const struct orders *orders, uint64_t rate_bps);
-/* True, once until more is queued, when the report that asks should not wait: an eighth of a second, or a block. */
+/* True, once until more is queued, when the report that asks should not wait: an eighth of a second beyond that time,
+ * or a block. */
 bool orders_running_out(struct orders *orders, uint64_t rate_bps);
 /* What to put into a report now: everything sent and not yet acknowledged. */
-const struct ranges *orders_report(struct orders *orders);
+const struct ranges *orders_report(struct orders *orders, uint64_t now);
 /* The report was answered. */
-void orders_acknowledged(struct orders *orders);
+void orders_acknowledged(struct orders *orders, uint64_t now);
 
 #endif

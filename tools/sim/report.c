@@ -31,46 +31,57 @@ is_complete(const struct sim_peer *peer) {
   return peer->here && (peer->seed || peer->finished_ns != 0);
 }
 
-/* The session as the scheduler must know it; `*senders` of the area have everything. */
+/* Who waits, as the scheduler must know it. */
 static struct copse_demand
-demand_of(const struct sim_session *session, uint32_t of_pop, uint32_t *senders) {
-  const uint32_t pops = session->scenario.pop_count;
+demand_of(const struct sim_session *session) {
   struct copse_demand demand = {0};
-  uint64_t *areas_bps = sim_allocate(pops, sizeof(*areas_bps)); /* of complete peers */
 
-  *senders = 0;
   for (uint32_t i = 0; i < session->scenario.place_count; i++) {
     const struct sim_peer *peer = &session->peers[i];
-    if (is_complete(peer)) {
-      areas_bps[peer->place->pop] += uplink_of(peer);
-      *senders += peer->place->pop == of_pop;
-    } else if (peer->here) {
-      demand.waiting++;
-      demand.downlinks_bps += peer->place->downlink_bps;
-      if (peer->arrived > demand.audience)
-        demand.audience = peer->arrived;
-    }
+    if (!peer->here || is_complete(peer))
+      continue;
+    demand.waiting++;
+    demand.downlinks_bps += peer->place->downlink_bps;
+    if (peer->arrived > demand.audience)
+      demand.audience = peer->arrived;
   }
-  for (uint32_t pop = 0; pop < pops; pop++)
-    if (session->trees[pop].planned)
-      demand.senders_bps +=
-        areas_bps[pop] < session->trees[pop].rate_bps ? areas_bps[pop] : session->trees[pop].rate_bps;
-  free(areas_bps);
   return demand;
+}
+
+/* What a peer may send into its tree, 0: others do; and what all senders can, in the demand. */
+static uint64_t
+admit(const struct sim_peer *peer, struct copse_demand *demand) {
+  const struct sim_session *session = peer->session;
+  const struct sim_scenario *scenario = &session->scenario;
+  struct copse_sender *items = sim_allocate(scenario->place_count, sizeof(*items));
+  struct copse_senders senders = {.items = items,
+                                  .outlets = sim_allocate(scenario->pop_count, sizeof(*senders.outlets)),
+                                  .outlet_count = scenario->pop_count};
+
+  for (uint32_t i = 0; i < scenario->place_count; i++) {
+    const struct sim_peer *other = &session->peers[i];
+    if (is_complete(other) && session->trees[other->place->pop].planned)
+      items[senders.count++] = (struct copse_sender){i, other->place->pop, uplink_of(other)};
+  }
+  for (uint32_t pop = 0; pop < scenario->pop_count; pop++)
+    senders.outlets[pop].rate_bps = session->trees[pop].rate_bps;
+  const uint64_t rate_bps = copse_scheduler_admit(session->scheduler, peer->index, &senders, demand);
+  free(senders.outlets);
+  free(items);
+  return rate_bps;
 }
 
 static void
 give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
   struct sim_session *session = peer->session;
-  const struct sim_tree *tree = &session->trees[peer->place->pop];
   struct copse_range ranges[RANGES];
-  uint32_t senders;
 
-  if (!is_complete(peer) || !tree->planned)
+  if (!is_complete(peer))
     return;
-  const struct copse_demand demand = demand_of(session, peer->place->pop, &senders);
-  const uint64_t share = tree->rate_bps / (senders > 0 ? senders : 1);
-  const uint64_t rate_bps = share < uplink_of(peer) ? share : uplink_of(peer);
+  struct copse_demand demand = demand_of(session);
+  const uint64_t rate_bps = admit(peer, &demand);
+  if (rate_bps == 0)
+    return;
   copse_scheduler_touch(session->scheduler, peer->index, now / 1000000);
   if (peer->want && demand.waiting > 0)
     copse_scheduler_ask(session->scheduler, peer->index, rate_bps, &demand, now / 1000000);
@@ -128,11 +139,10 @@ static void
 take_report(struct sim_peer *peer, uint64_t now) {
   struct sim_session *session = peer->session;
   const struct ranges *sent = &peer->orders.reported;
-  uint32_t senders;
 
   if (session->areas_changed && session->scenario.cdn)
     sim_plan(session);
-  const uint64_t audience = demand_of(session, peer->place->pop, &senders).audience;
+  const uint64_t audience = demand_of(session).audience;
   for (size_t i = 0; i < sent->count; i++)
     copse_scheduler_sent(session->scheduler, peer->index,
                          (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);
@@ -190,7 +200,7 @@ reply_arrived(void *context, uint64_t bytes, uint64_t now) {
   name_peers(peer, &synced);
   synced.direct = !peer->session->scenario.cdn;
   snprintf(own, sizeof(own), "%u", peer->index);
-  orders_acknowledged(&peer->orders);
+  orders_acknowledged(&peer->orders, now);
   for (size_t i = 0; i < synced.orders.count; i++)
     orders_add(&peer->orders, synced.orders.items[i]);
   uplink_grant(&peer->uplink, synced.rate_bps, now);
@@ -220,7 +230,7 @@ static void
 report(struct sim_peer *peer, uint64_t now) {
   const bool complete = blocks_have(peer->blocks) == blocks_total(peer->blocks);
 
-  orders_report(&peer->orders);
+  orders_report(&peer->orders, now);
   peer->want = complete && orders_low(&peer->orders, peer->uplink.tree.rate_bps);
   peer->reporting = true;
   peer->report_left = REPORT_BYTES + (peer->seed ? 0 : take_bitmap(peer, now));

@@ -30,8 +30,8 @@ uint64_t copse_scheduler_ahead(uint64_t rate_bps);
  * self-scheduling). Returns the number of ranges written (at most `capacity`), 0 when nothing is left. */
 size_t copse_scheduler_order(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t total_bps,
                              uint64_t now_ms, struct copse_range *ranges, size_t capacity);
-/* Next order of blocks that this audience has missed in part, those for the oldest audience first: half a second's at
- * the rate, at least one. Nothing while there are blocks that nobody was ordered to inject. Returns as
+/* Next order of blocks that this audience has missed in part, those for the oldest audience first: as much as is
+ * worth having ahead. Nothing while there are blocks that nobody was ordered to inject. Returns as
  * copse_scheduler_order. */
 size_t copse_scheduler_repeat(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps, uint64_t audience,
                               uint64_t now_ms, struct copse_range *ranges, size_t capacity);
@@ -46,10 +46,32 @@ struct copse_demand {
   uint64_t waiting;       /* members that miss something */
   uint64_t downlinks_bps; /* theirs, together */
   uint64_t audience;      /* the newest of them */
-  uint64_t senders_bps;   /* what all that have the whole content can send */
+  uint64_t senders_bps;   /* what all that send can send together */
   uint32_t loss_ppm;      /* of the symbols that trees bring them: their lower median */
 };
-/* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together seven
+/* A member that has the whole content, and the tree it may send into. */
+struct copse_sender {
+  uint64_t member;
+  size_t outlet;       /* number of the tree */
+  uint64_t uplink_bps; /* what it can send */
+};
+/* A tree, and what those that send into it can send. */
+struct copse_outlet {
+  uint64_t rate_bps, senders_bps;
+};
+struct copse_senders {
+  const struct copse_sender *items;
+  size_t count;
+  struct copse_outlet *outlets; /* `senders_bps` of each is overwritten */
+  size_t outlet_count;
+};
+/* What a member may send into its tree, bit/s: its uplink, or its part of a tree that has less than the uplinks of
+ * those that send into it. Whoever has orders sends, and no more are admitted than fill the tree and what downlinks
+ * carry: a few fast ones bring a block out in seconds, many slow ones do not. 0: others do, or it is none of them. Sets
+ * `senders_bps` of the demand. */
+uint64_t copse_scheduler_admit(const struct copse_scheduler *scheduler, uint64_t member,
+                               const struct copse_senders *senders, struct copse_demand *demand);
+/* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together eight
  * tenths of the mean downlink. The rest is for headers, bursts and repair. */
 uint64_t copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps);
 /* Gives a member with the whole content that asks for orders new ones, else some to repeat, unless it has two orders'
