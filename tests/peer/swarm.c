@@ -123,6 +123,30 @@ Test(swarm, rarest_first_ties_at_random) {
     cr_expect(picked[block] > 12 && picked[block] < 90, "block %u picked %u times", block, picked[block]);
 }
 
+Test(swarm, late_ones_first_and_the_rarest_of_them) {
+  struct wish wish = {.wanted = wanted, .most = 1, .late = true, .now = NOW};
+  unsigned picked[BLOCKS] = {0};
+  struct choice choice;
+
+  for (unsigned i = 0; i < 2; i++)
+    name_peer(&peers[i], i, false, 100, false);
+  swarm_update(&swarm, peers, 2, "me");
+  give(0, 0, 100);
+  give(1, 85, 15);
+  contact(1)->not_before = NOW + 1;
+  for (int i = 0; i < 500; i++) {
+    cr_assert(swarm_choose(&swarm, &wish, &choice));
+    picked[choice.block]++;
+  }
+  for (unsigned block = 0; block < BLOCKS; block++)
+    cr_expect(block < 75 || block >= 85 ? picked[block] == 0 : picked[block] > 20, "block %u picked %u times", block,
+              picked[block]);
+  memset(wanted, 0, sizeof(wanted));
+  bits_set(wanted, 3);
+  cr_assert(swarm_choose(&swarm, &wish, &choice));
+  cr_expect(eq(u32, choice.block, 3), "the last one left");
+}
+
 Test(swarm, runs_are_bounded_and_stay_inside) {
   struct choice choice;
 

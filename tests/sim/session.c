@@ -153,13 +153,13 @@ Test(session, who_comes_late_gets_what_it_missed_from_trees, .fini = free_study)
   cr_assert(eq(int, study_read(STUDIES "/paper.cfg", &study, &error), 0), "%s", error.text);
   study.peers_count = 1;
   study.peers[0] = 36;
-  study.sizes_bytes[0] = 3000000;
-  study.sync_ms = 120;
-  study.tick_ms = 20;
+  study.sizes_bytes[0] = 12000000;
+  study.sync_ms = 480;
+  study.tick_ms = 80;
   study.runs = 4;
   study.arrivals[STUDY_FLASH] = study.modes[0] = false;
   runs_of_study();
-  cr_expect(lt(dbl, mean_over_bound(), 1.40), "1.448 when blocks are injected once only");
+  cr_expect(lt(dbl, mean_over_bound(), 1.20), "1.211 when what was missed is fetched rarest first");
 }
 
 /* With more peers in an area than an answer of the control plane names, some of those it names are from elsewhere. */

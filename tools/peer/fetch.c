@@ -3,6 +3,7 @@
 #include "fetch_state.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MILLISECOND 1000000ULL
 #define SECOND (1000 * MILLISECOND)
@@ -164,9 +165,9 @@ free_download(struct fetch *fetch) {
 }
 
 static void
-ask_for_wanted(struct fetch *fetch, uint64_t now) {
+ask_for(struct fetch *fetch, uint8_t *wanted, bool late, uint64_t now) {
   struct wish wish = {
-    .wanted = fetch->wanted, .most = run_length(fetch), .near_first = !fetch->told_direct, .now = now};
+    .wanted = wanted, .most = run_length(fetch), .near_first = !fetch->told_direct, .late = late, .now = now};
   struct download *download;
   struct choice choice;
 
@@ -175,8 +176,22 @@ ask_for_wanted(struct fetch *fetch, uint64_t now) {
     if (!download_begin(fetch, download, &choice, now))
       return;
     for (uint32_t i = 0; i < choice.count; i++)
-      bits_clear(fetch->wanted, choice.first + i);
+      bits_clear(wanted, choice.first + i);
   }
+}
+
+/* What trees lost on the way to us comes before what we came too late for. Trees bring that once more, the oldest
+ * first: we begin at the other end, so that neither brings what the other has. */
+static void
+ask_for_wanted(struct fetch *fetch, uint64_t now) {
+  const bool direct = is_direct(fetch, now);
+
+  for (size_t i = 0; i < bits_bytes(fetch->swarm.blocks); i++) {
+    fetch->wanted_late[i] = direct ? 0 : fetch->wanted[i] & fetch->missed[i];
+    fetch->wanted[i] ^= fetch->wanted_late[i];
+  }
+  ask_for(fetch, fetch->wanted, false, now);
+  ask_for(fetch, fetch->wanted_late, true, now);
 }
 
 static uint64_t
@@ -262,8 +277,10 @@ fetch_create(const struct fetch_config *config, uint64_t seed, uint64_t now) {
   bool ok = swarm_init(&fetch->swarm, blocks, seed) == 0;
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     ok &= (fetch->injected[stage] = calloc(1, bits_bytes(blocks))) != NULL;
+  fetch->missed = calloc(1, bits_bytes(blocks));
   fetch->wanted = calloc(1, bits_bytes(blocks));
-  if (!ok || !fetch->wanted) {
+  fetch->wanted_late = calloc(1, bits_bytes(blocks));
+  if (!ok || !fetch->missed || !fetch->wanted || !fetch->wanted_late) {
     fetch_free(fetch);
     return NULL;
   }
@@ -276,20 +293,27 @@ fetch_free(struct fetch *fetch) {
     return;
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     free(fetch->injected[stage]);
+  free(fetch->missed);
   free(fetch->wanted);
+  free(fetch->wanted_late);
   swarm_free(&fetch->swarm);
   free(fetch);
 }
 
 void
 fetch_update(struct fetch *fetch, const struct synced *synced, const char *own_member) {
+  uint8_t *injected = fetch->told ? fetch->injected[0] : fetch->missed;
+
   fetch->told_direct = synced->direct;
   for (size_t i = 0; i < synced->injected.count; i++) {
     const struct range *range = &synced->injected.items[i];
     uint64_t end = (uint64_t)range->first + range->count;
     for (uint64_t block = range->first; block < end && block < fetch->swarm.blocks; block++)
-      bits_set(fetch->injected[0], (uint32_t)block);
+      bits_set(injected, (uint32_t)block);
   }
+  if (!fetch->told)
+    memcpy(fetch->injected[0], fetch->missed, bits_bytes(fetch->swarm.blocks));
+  fetch->told = true;
   swarm_update(&fetch->swarm, synced->peers, synced->peer_count, own_member);
 }
 

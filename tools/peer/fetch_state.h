@@ -30,7 +30,9 @@ struct fetch {
   uint64_t begun;                /* ns */
   uint64_t aged;                 /* when the stages moved on */
   uint8_t *injected[FETCH_AGES]; /* newest first; the last is old enough to repair */
-  uint8_t *wanted;
+  bool told;                     /* of blocks injected so far */
+  uint8_t *missed;               /* injected before we came */
+  uint8_t *wanted, *wanted_late; /* those of them that we missed */
   struct download downloads[FETCH_DOWNLOADS];
   unsigned polls;  /* under way */
   uint64_t polled; /* begun so far */

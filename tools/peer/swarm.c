@@ -219,6 +219,35 @@ rarest(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted
   return best != UINT32_MAX;
 }
 
+/* Of the last quarter of the wanted blocks the contact has, the one with the fewest holders; ties are broken evenly. */
+static bool
+rare_and_late(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t *block) {
+  const size_t bytes = bits_bytes(swarm->blocks);
+  uint32_t best = UINT32_MAX, ties = 0, left = 3;
+
+  for (size_t i = 0; i < bytes; i++)
+    left += (uint32_t)__builtin_popcount(wanted[i] & contact->have[i]);
+  left /= 4;
+  for (size_t at = bytes; left > 0 && at-- > 0;)
+    for (unsigned both = wanted[at] & contact->have[at]; both && left > 0; left--) {
+      const unsigned last = 31U - (unsigned)__builtin_clz(both);
+      const uint32_t candidate = (uint32_t)at * 8 + last, holders = swarm->holders[candidate];
+      both ^= 1U << last;
+      if (holders > best)
+        continue;
+      ties = holders < best ? 1 : ties + 1;
+      best = holders;
+      if (next_random(swarm) % ties == 0)
+        *block = candidate;
+    }
+  return best != UINT32_MAX;
+}
+
+static bool
+pick(struct swarm *swarm, const struct contact *contact, const struct wish *wish, uint32_t *block) {
+  return wish->late ? rare_and_late(swarm, contact, wish->wanted, block) : rarest(swarm, contact, wish->wanted, block);
+}
+
 static bool
 in_run(const struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t block) {
   return block < swarm->blocks && bits_get(wanted, block) && bits_get(contact->have, block);
@@ -261,7 +290,7 @@ swarm_choose(struct swarm *swarm, const struct wish *wish, struct choice *choice
       return false;
     order[best] = UINT64_MAX;
     choice->contact = &swarm->contacts[best];
-    if (rarest(swarm, choice->contact, wish->wanted, &choice->block))
+    if (pick(swarm, choice->contact, wish, &choice->block))
       break;
   }
   extend(swarm, wish, choice);

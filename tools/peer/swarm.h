@@ -55,6 +55,7 @@ struct wish {
   const uint8_t *wanted;      /* bitmap */
   uint32_t most;              /* blocks in one request */
   bool near_first;            /* our area before the others */
+  bool late;                  /* the last blocks first: trees may bring the others sooner */
   const struct contact *whom; /* not to ask; null: anybody */
   uint64_t now;
 };
