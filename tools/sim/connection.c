@@ -139,10 +139,16 @@ reset(struct sim_connection *connection, uint64_t now) {
   finish(connection, now);
 }
 
+/* Where a client's connections to a server begin. */
+static struct sim_connection **
+bucket_of(struct sim_peer *client, const struct sim_peer *server) {
+  return &client->connections[server->index % SIM_BUCKETS];
+}
+
 void
 sim_connections_break(struct sim_peer *peer, uint64_t now) {
   for (uint32_t i = 0; i < peer->session->scenario.place_count; i++)
-    for (struct sim_connection *connection = peer->session->peers[i].connections; connection != NULL;
+    for (struct sim_connection *connection = *bucket_of(&peer->session->peers[i], peer); connection != NULL;
          connection = connection->next)
       if (connection->server == peer && connection->transfer != NULL)
         reset(connection, now);
@@ -177,7 +183,7 @@ static struct sim_connection *
 connect_to(struct sim_peer *client, struct sim_peer *server) {
   struct sim_network *network = client->session->scenario.network;
   const struct sim_tcp_config *tcp = client->session->scenario.tcp;
-  struct sim_connection *connection = client->connections;
+  struct sim_connection **bucket = bucket_of(client, server), *connection = *bucket;
 
   for (; connection != NULL; connection = connection->next)
     if (connection->server == server && connection->transfer == NULL &&
@@ -188,8 +194,8 @@ connect_to(struct sim_peer *client, struct sim_peer *server) {
   connection = sim_allocate(1, sizeof(*connection));
   connection->client = client;
   connection->server = server;
-  connection->next = client->connections;
-  client->connections = connection;
+  connection->next = *bucket;
+  *bucket = connection;
   sim_stream_init(&connection->request, network, tcp, client->place->node, server->place->node, request_arrived,
                   request_acknowledged, connection);
   sim_stream_init(&connection->answer, network, tcp, server->place->node, client->place->node, answer_arrived,
@@ -226,13 +232,14 @@ transfer_cancel(struct transfer *transfer) {
 
 void
 sim_connections_free(struct sim_peer *peer) {
-  while (peer->connections != NULL) {
-    struct sim_connection *connection = peer->connections;
-    peer->connections = connection->next;
-    if (connection->transfer != NULL)
-      free_transfer(connection->transfer);
-    sim_stream_free(&connection->request);
-    sim_stream_free(&connection->answer);
-    free(connection);
-  }
+  for (uint32_t i = 0; i < SIM_BUCKETS; i++)
+    while (peer->connections[i] != NULL) {
+      struct sim_connection *connection = peer->connections[i];
+      peer->connections[i] = connection->next;
+      if (connection->transfer != NULL)
+        free_transfer(connection->transfer);
+      sim_stream_free(&connection->request);
+      sim_stream_free(&connection->answer);
+      free(connection);
+    }
 }

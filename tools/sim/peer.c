@@ -79,6 +79,7 @@ on_arriving(struct sim_timer *timer, uint64_t now) {
 
   peer->here = true;
   peer->arrived = ++session->arrived;
+  session->here++;
   session->areas_changed = true;
   uplink_init(&peer->uplink, peer->place->uplink_bps, now);
   peer->fetch = fetch_create(&(struct fetch_config){.transfers = &peer->transfers,
@@ -102,6 +103,7 @@ sim_peer_leave(struct sim_peer *peer, uint64_t now) {
   struct sim_session *session = peer->session;
 
   peer->here = false;
+  session->here--;
   peer->left_ns = now;
   session->areas_changed = true;
   copse_scheduler_leave(session->scheduler, peer->index);

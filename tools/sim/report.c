@@ -142,7 +142,7 @@ take_report(struct sim_peer *peer, uint64_t now) {
 
   if (session->areas_changed && session->scenario.cdn)
     sim_plan(session);
-  const uint64_t audience = demand_of(session).audience;
+  const uint64_t audience = sent->count > 0 ? demand_of(session).audience : 0;
   for (size_t i = 0; i < sent->count; i++)
     copse_scheduler_sent(session->scheduler, peer->index,
                          (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);
@@ -153,14 +153,12 @@ take_report(struct sim_peer *peer, uint64_t now) {
 static void
 report_arrived(void *context, uint64_t bytes, uint64_t now) {
   struct sim_peer *peer = context;
-  uint32_t others = 0;
+  const uint32_t others = peer->session->here;
 
   peer->report_left -= bytes;
   if (peer->report_left > 0)
     return;
   take_report(peer, now);
-  for (uint32_t i = 0; i < peer->session->scenario.place_count; i++)
-    others += peer->session->peers[i].here;
   peer->reply_left = REPLY_BYTES + (uint64_t)PEER_BYTES * (others < PEERS_MAX ? others : PEERS_MAX);
   sim_stream_write(&peer->reply, peer->reply_left);
 }

@@ -56,6 +56,8 @@ struct sim_scenario {
 
 /* ---- connections: requests one way, answers the other ---- */
 
+#define SIM_BUCKETS 64 /* of a client's connections, by server */
+
 struct sim_connection {
   struct sim_stream request, answer;
   struct sim_peer *client, *server;
@@ -92,7 +94,7 @@ struct sim_peer {
   struct orders orders;
   bool sending; /* a block is at hand */
   uint32_t block, symbol;
-  struct sim_connection *connections; /* as client */
+  struct sim_connection *connections[SIM_BUCKETS]; /* as client */
   struct sim_connection *uploads[SIM_UPLOADS];
   uint32_t turn;
   uint64_t charged;              /* to the uplink, up to the last step of the flow level, bytes */
@@ -142,7 +144,7 @@ struct sim_session {
   uint64_t *member_buckets;
   struct copse_scheduler *scheduler;
   bool areas_changed;
-  uint32_t arrived; /* peers so far */
+  uint32_t arrived, here; /* peers so far; those that have not left */
   uint32_t unfinished;
   int stop;
   uint64_t cdn_bytes; /* on overlay links */
