@@ -10,7 +10,7 @@
 #include "network.h"
 #include "share.h"
 
-#define SIM_FLUID_STEP_NS 100000000ULL
+#define SIM_FLUID_STEP_NS 250000000ULL
 
 typedef void sim_flow_event(void *context, uint64_t bytes, uint64_t now);
 
