@@ -36,6 +36,8 @@ CASES = {
     "three round trip times": ((300, 10000000, 50, 10, 0), lambda k: [1 + 0.37 * k, 20 + 0.77 * k, 40 + 1.31 * k]),
     "2 % loss": ((300, 10000000, 500, 10, 0.02), lambda k: [1 + k]),
 }
+CROWD_COLOURS = {"p2p": ('"#2980b9"', '"#8e44ad"', '"#16a085"'), "cdn": ('"#c0392b"', '"#d68910"', '"#7f8c8d"')}
+LARGE = {"crowd": ["crowd", "crowd-large"]}  # what a study's name stands for, if it is more than one file
 RUNS = 10
 PAPER = ("paper", "paper-large")
 
@@ -110,14 +112,29 @@ def draw_varied(name, key, rows, directory):
 
 
 def draw_crowd(rows, directory):
-    """Last peer of a flash crowd over the floor, by the number of peers."""
+    """Last peer of a flash crowd over the floor, by the number of peers. Flows: hollow points."""
     series = []
+    cores = sorted({row["core"] for row in rows})
     for mode in ("p2p", "cdn"):
-        for core, look in zip(sorted({row["core"] for row in rows}), (LOOKS[mode, "flash"], LOOKS[mode, "poisson"])):
-            series.append((f"{mode}, network x {core:g}", look, [(row["peers"], row["ratio_to_floor"]) for row in rows if (
-                row["mode"], row["arrivals"], row["core"]) == (mode, "flash", core)]))
+        for core, colour in zip(cores, CROWD_COLOURS[mode]):
+            for level, point in (("packet", 7), ("flow", 6)):
+                points = [(row["peers"], row["ratio_to_floor"]) for row in rows if (
+                    row["mode"], row["arrivals"], row["core"], row["level"]) == (mode, "flash", core, level)]
+                if points:
+                    series.append((f"{mode}, network x {core:g}, {level}s", (colour, point), points))
     picture(os.path.join(directory, "study-crowd.png"), f"Flash crowds, {rows[0]['size_mb']:.0f} MB", "peers",
             "last peer / floor", series, "set logscale xy\nset yrange [1:*]")
+
+
+def print_levels(rows):
+    """Flows beside packets: the ratio of their times."""
+    key = lambda row: (row.get("core"), row["peers"], row["arrivals"], row["mode"])
+    packets = {key(row): row for row in rows if row["level"] == "packet"}
+    both = [(row, packets[key(row)]) for row in rows if row["level"] == "flow" and key(row) in packets]
+    print("\n| network x | peers | arrivals | mode | mean, flows / packets | last, flows / packets |\n|---|---|---|---|---|---|")
+    for flow, packet in both:
+        print("| {core:g} | {peers} | {arrivals} | {mode} | ".format(**flow) +
+              f"{flow['mean_s'] / packet['mean_s']:.2f} | {flow['max_s'] / packet['max_s']:.2f} |", flush=True)
 
 
 def simulate_study(name, arguments):
@@ -129,10 +146,12 @@ def simulate_study(name, arguments):
     with open(os.path.join(arguments.out, f"{name}.json"), "wb") as file:
         file.write(result.stdout)
     rows = json.loads(result.stdout)
+    levels = any(row["level"] == "flow" for row in rows)
     for row in rows:
         key = next((key for key in VARIED if key in row), None)
         print((f"| {row[key] * VARIED[key][2]:g} " if key else "") +
-              "| {peers} | {size_mb:.0f} | {arrivals} | {mode} | {mean_s:.0f} | {max_s:.0f} | {stderr_s:.0f} | "
+              "| {peers} | {size_mb:.0f} | {arrivals} | {mode} | ".format(**row) + (f"{row['level']} | " if levels else "") +
+              "{mean_s:.0f} | {max_s:.0f} | {stderr_s:.0f} | "
               "{ratio_to_floor:.3f} | {ratio_to_bound:.3f} | {seed_amplification:.2f} | ".format(**row) +
               (f"{row['speedup']:.2f} |" if "speedup" in row else "|") +
               (f" {row.get('slow_max_s', 0):.0f} |" if key == "slow" else ""), flush=True)
@@ -145,10 +164,15 @@ def run_sim(arguments):
     os.makedirs(arguments.out, exist_ok=True)
     papers = []
     for name in arguments.study:
-        rows, peers = simulate_study(name, arguments)
+        rows, peers = [], []
+        for part in LARGE.get(name, [name]):
+            more, each = simulate_study(part, arguments)
+            rows += more
+            peers += each
         key = next((key for key in VARIED if key in rows[0]), None)
         if name == "crowd":
             draw_crowd(rows, arguments.out)
+            print_levels(rows)
         elif key:
             draw_varied(name, key, rows, arguments.out)
         elif name in PAPER:
