@@ -124,6 +124,33 @@ Test(session, seeds_leave_once_every_block_is_out_and_everybody_ends, .fini = fr
   }
 }
 
+/* Of flash crowds on trees: seconds until the last peer is done, mean of runs, and of what peers got from each other.
+ */
+static void
+crowds_with_loss(const char *loss, const char *more, double *last_s, double *direct_bytes) {
+  *last_s = *direct_bytes = 0;
+  run_study(loss, more);
+  for (size_t i = 0; i < count; i++)
+    if (runs[i].which.cdn && runs[i].which.arrivals == STUDY_FLASH) {
+      expect_within_physics(&runs[i]);
+      *last_s += last_of(&runs[i]) / (double)study.runs;
+      *direct_bytes += runs[i].result.direct_bytes / (double)study.runs;
+    }
+  free_study();
+}
+
+Test(session, parity_spares_repair_where_trees_lose_and_costs_nothing_where_they_do_not) {
+  double with_s, without_s, with_bytes, without_bytes;
+
+  crowds_with_loss("0.05", "", &with_s, &with_bytes);
+  crowds_with_loss("0.05", "parity = false;", &without_s, &without_bytes);
+  cr_expect(lt(dbl, with_s, 0.95 * without_s), "%.0f and %.0f s", with_s, without_s);
+  cr_expect(lt(dbl, with_bytes, 0.7 * without_bytes), "%.0f and %.0f bytes", with_bytes, without_bytes);
+  crowds_with_loss("0.0", "", &with_s, &with_bytes);
+  crowds_with_loss("0.0", "parity = false;", &without_s, &without_bytes);
+  cr_expect(eq(dbl, with_s, without_s));
+}
+
 /* Receivers with a tenth of the others' downlink: they end, whose first requests are answered later than anybody waits,
  * and one or two cost the others 2 % at most, four 3 %. */
 Test(session, who_is_slow_ends_and_slows_nobody, .fini = free_study) {

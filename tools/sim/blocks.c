@@ -3,6 +3,7 @@
 #include "blocks.h"
 
 #include "bits.h"
+#include "packet.h"
 #include "simulated.h"
 
 struct blocks {
@@ -35,6 +36,11 @@ sim_block_bytes(const struct blocks *blocks, uint32_t block) {
   const uint64_t rest = blocks->size - (uint64_t)block * COPSE_BLOCK_BYTES;
 
   return rest < COPSE_BLOCK_BYTES ? (uint32_t)rest : COPSE_BLOCK_BYTES;
+}
+
+uint32_t
+sim_symbol_bytes(const struct blocks *blocks, uint32_t block, uint32_t place) {
+  return place < COPSE_SYMBOLS_PER_BLOCK ? symbol_length(sim_block_bytes(blocks, block), place) : COPSE_SYMBOL_BYTES;
 }
 
 uint32_t

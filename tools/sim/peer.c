@@ -63,7 +63,7 @@ receive_symbol(struct sim_endpoint *endpoint, struct sim_packet *packet, uint64_
     .label = packet->block.tree,
     .block = packet->block.block,
     .symbol = packet->block.symbol,
-    .length = (uint16_t)symbol_length(sim_block_bytes(peer->blocks, packet->block.block), packet->block.symbol),
+    .length = (uint16_t)sim_symbol_bytes(peer->blocks, packet->block.block, packet->block.symbol),
     .payload = payload,
   };
 

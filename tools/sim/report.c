@@ -71,6 +71,20 @@ admit(const struct sim_peer *peer, struct copse_demand *demand) {
   return rate_bps;
 }
 
+/* What trees lose on the way to those who wait: the lower median, as the control plane takes it. */
+static uint32_t
+usual_loss(const struct sim_session *session) {
+  uint64_t *losses = sim_allocate(session->scenario.place_count, sizeof(*losses));
+  size_t count = 0;
+
+  for (uint32_t i = 0; i < session->scenario.place_count; i++)
+    if (session->peers[i].here && !is_complete(&session->peers[i]))
+      losses[count++] = session->peers[i].loss_ppm;
+  const uint64_t usual = count == 0 ? 0 : copse_median_bps(losses, count);
+  free(losses);
+  return (uint32_t)usual;
+}
+
 static void
 give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
   struct sim_session *session = peer->session;
@@ -86,6 +100,8 @@ give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
   if (peer->want && demand.waiting > 0)
     copse_scheduler_ask(session->scheduler, peer->index, rate_bps, &demand, now / 1000000);
   synced->rate_bps = copse_scheduler_rate(session->scheduler, peer->index, rate_bps, &demand);
+  demand.loss_ppm = session->scenario.parity ? usual_loss(session) : 0;
+  synced->parity = copse_scheduler_parity(&demand, COPSE_SYMBOLS_PER_BLOCK);
   const size_t count = copse_scheduler_open(session->scheduler, peer->index, ranges, RANGES);
   for (size_t i = 0; i < count; i++)
     ranges_append(&synced->orders, ranges[i].first, ranges[i].count);
@@ -147,6 +163,7 @@ take_report(struct sim_peer *peer, uint64_t now) {
     copse_scheduler_sent(session->scheduler, peer->index,
                          (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);
   copse_scheduler_expire(session->scheduler, now / 1000000, SILENCE_MS);
+  peer->loss_ppm = (uint64_t)(peer->receiver.loss * 1e6);
   memcpy(peer->interest, peer->bitmap, bits_bytes(blocks_total(peer->blocks)));
 }
 
@@ -201,6 +218,7 @@ reply_arrived(void *context, uint64_t bytes, uint64_t now) {
   orders_acknowledged(&peer->orders, now);
   for (size_t i = 0; i < synced.orders.count; i++)
     orders_add(&peer->orders, synced.orders.items[i]);
+  peer->parity = (uint32_t)synced.parity;
   uplink_grant(&peer->uplink, synced.rate_bps, now);
   fetch_update(peer->fetch, &synced, own);
   ranges_free(&synced.orders);

@@ -221,6 +221,7 @@ study_run(const struct study *study, const struct study_case *which, struct stud
     .tick_ns = (uint64_t)(study->tick_ms * MILLISECOND),
     .seed = which->run,
     .cdn = which->cdn,
+    .parity = study->parity,
     .seeds_leave = study->seeds_leave,
   };
   *result = (struct study_result){0};

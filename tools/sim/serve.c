@@ -15,6 +15,8 @@ has_symbol(struct sim_peer *peer) {
     if (!orders_take(&peer->orders, &peer->block))
       return false;
     peer->symbol = 0;
+    peer->symbols = symbol_count(sim_block_bytes(peer->blocks, peer->block));
+    peer->with_parity = peer->symbols + peer->parity;
     peer->sending = true;
   }
   return true;
@@ -23,8 +25,9 @@ has_symbol(struct sim_peer *peer) {
 static bool
 send_symbol(struct sim_peer *peer) {
   struct sim_session *session = peer->session;
-  const uint32_t block_bytes = sim_block_bytes(peer->blocks, peer->block);
-  const uint32_t length = symbol_length(block_bytes, peer->symbol);
+  const bool parity = peer->symbol >= peer->symbols;
+  const uint32_t place = parity ? COPSE_SYMBOLS_PER_BLOCK + peer->symbol - peer->symbols : peer->symbol;
+  const uint32_t length = sim_symbol_bytes(peer->blocks, peer->block, place);
   struct sim_packet *packet;
 
   if (!uplink_take_tree(&peer->uplink, length + COPSE_HEADER_BYTES + SIM_IP_HEADERS))
@@ -36,10 +39,10 @@ send_symbol(struct sim_peer *peer) {
   packet->bytes = length + COPSE_HEADER_BYTES + SIM_IP_HEADERS;
   packet->block.tree = peer->place->pop;
   packet->block.block = peer->block;
-  packet->block.symbol = (uint16_t)peer->symbol++;
+  packet->block.symbol = (uint16_t)place;
   packet->block.hop_limit = COPSE_HOP_LIMIT;
   peer->tree_bytes += length;
-  if (peer->symbol == symbol_count(block_bytes)) {
+  if (++peer->symbol == peer->with_parity) {
     orders_sent(&peer->orders, peer->block);
     peer->sending = false;
   }

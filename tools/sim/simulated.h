@@ -51,6 +51,7 @@ struct sim_scenario {
   uint64_t tick_ns;  /* of a peer's fetching */
   uint64_t seed;     /* of chance */
   bool cdn;          /* trees; or peers alone */
+  bool parity;       /* in trees, where they lose symbols */
   bool seeds_leave;  /* each once every block is at somebody else */
 };
 
@@ -94,6 +95,8 @@ struct sim_peer {
   struct orders orders;
   bool sending; /* a block is at hand */
   uint32_t block, symbol;
+  uint32_t symbols, with_parity;                   /* of that block, and of what is sent with it */
+  uint32_t parity;                                 /* to send with each block from now on */
   struct sim_connection *connections[SIM_BUCKETS]; /* as client */
   struct sim_connection *uploads[SIM_UPLOADS];
   uint32_t turn;
@@ -105,6 +108,7 @@ struct sim_peer {
   bool reporting, hurry, want;
   uint64_t bitmap_sent_ns;           /* 0: never */
   uint8_t *bitmap, *interest;        /* reported last; as the control plane knows it */
+  uint64_t loss_ppm;                 /* reported last */
   uint64_t tree_bytes, upload_bytes; /* sent, of content */
 };
 
@@ -155,6 +159,8 @@ struct sim_session {
 struct blocks *sim_blocks_create(uint64_t size, bool complete);
 void sim_blocks_free(struct blocks *blocks);
 uint32_t sim_block_bytes(const struct blocks *blocks, uint32_t block);
+/* Of the symbol in this place of a buffer (parity.h): the block's own, then parity. */
+uint32_t sim_symbol_bytes(const struct blocks *blocks, uint32_t block, uint32_t place);
 
 /* connection.c */
 /* The peer has gone: what others asked it for breaks off. */

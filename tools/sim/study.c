@@ -363,6 +363,7 @@ static const struct copse_key root_keys[] = {
    .number = STUDY_PEERS_MAX,
    .minimum = 1,
    .maximum = STUDY_PEERS_MAX},
+  {.name = "parity", .kind = COPSE_KEY_BOOL, .offset = offsetof(struct study, parity), .number = true},
   {.name = "seeds_leave", .kind = COPSE_KEY_BOOL, .offset = offsetof(struct study, seeds_leave)},
   {.name = "slow", .kind = COPSE_KEY_GROUP, .parse = read_slow},
   {.name = "vary", .kind = COPSE_KEY_GROUP, .parse = study_vary_read},

@@ -75,6 +75,7 @@ struct study {
   struct study_generated generated; /* instead of routers, links and PoPs */
   struct study_slow slow;
   struct study_vary vary;
+  bool parity;             /* in trees, where they lose symbols */
   bool seeds_leave;        /* each once every block is at somebody else */
   double core;             /* times the rates between routers and of the PoPs' access */
   double scale;            /* rates are multiplied and delays divided by it */
