@@ -139,3 +139,41 @@ Test(tcp, a_lossy_link_loses_no_byte) {
   cr_expect(eq(u64, acknowledged_bytes, 1000000));
   cr_expect(gt(u64, tcp.retransmissions, 0));
 }
+
+/* A round trip is known to take 21 ms. What is lost at the end of what was written nobody acknowledges. */
+Test(tcp, a_lost_end_is_found_by_a_probe_before_the_timer) {
+  config.probe = true;
+  sim_tcp_write(&tcp, 1000);
+  run_until(100);
+  network.links[0]->loss = 1;
+  sim_tcp_write(&tcp, 2000);
+  run_until(115);
+  network.links[0]->loss = 0;
+  run_until(1000);
+  cr_expect(eq(u64, arrived_bytes, 3000));
+  cr_expect(lt(u64, arrived_at, 200 * MS), "the timer would wait until 300");
+  cr_expect(eq(u64, tcp.timeouts, 0));
+}
+
+/* The first of eight is lost, and so is the segment that repairs it; those after it are not. */
+Test(tcp, a_repair_that_is_lost_is_repaired_without_a_time_out) {
+  config.probe = true;
+  sim_tcp_write(&tcp, 1000);
+  run_until(100);
+  tcp.window = 8000;
+  sim_tcp_write(&tcp, 30000);
+  run_until(110);
+  network.links[0]->loss = 1;
+  run_until(111);
+  network.links[0]->loss = 0;
+  run_until(132);
+  cr_assert(eq(u64, tcp.retransmissions, 1));
+  network.links[0]->loss = 1;
+  run_until(133);
+  network.links[0]->loss = 0;
+  run_until(2000);
+  cr_expect(eq(u64, network.links[0]->lost, 2));
+  cr_expect(eq(u64, arrived_bytes, 31000));
+  cr_expect(eq(u64, tcp.timeouts, 0));
+  cr_expect(eq(u64, tcp.retransmissions, 2));
+}

@@ -4,6 +4,7 @@
 
 #define MILLISECOND 1000000ULL
 #define DUPLICATES 3 /* that mean loss */
+#define PROBE_NS (8 * MILLISECOND)
 #define MAX_RTO_NS (60 * SIM_SECOND)
 #define FIRST_RTO_NS SIM_SECOND
 
@@ -17,6 +18,7 @@ const struct sim_tcp_config sim_tcp_linux = {
   .send_bytes = 64U << 10,
   .min_rto_ns = 200 * MILLISECOND,
   .delayed_ack_ns = 40 * MILLISECOND,
+  .probe = true,
   .restart = true,
 };
 
@@ -40,7 +42,8 @@ hole_at(const struct sim_tcp *tcp, uint32_t i, uint64_t above) {
   const struct sim_range *items = tcp->sacked.items;
   struct hole hole = {.start = i > 0 ? items[i - 1].end : tcp->oldest,
                       .end = i < tcp->sacked.count ? items[i].start : tcp->next,
-                      .lost = above > (DUPLICATES - 1) * (uint64_t)tcp->config->segment_bytes};
+                      .lost =
+                        above > (tcp->config->probe ? 0 : (DUPLICATES - 1) * (uint64_t)tcp->config->segment_bytes)};
 
   if (tcp->phase == SIM_TCP_LOSS) {
     hole.lost = true;
@@ -90,11 +93,27 @@ find_lost(const struct sim_tcp *tcp, uint64_t *start, uint64_t *end) {
 
 /* ---- sending ---- */
 
+static bool
+may_probe(const struct sim_tcp *tcp) {
+  return tcp->config->probe && tcp->phase == SIM_TCP_OPEN && !tcp->probed && tcp->sacked.count == 0 && tcp->rtt > 0;
+}
+
+/* As Linux: two round trips, and where one segment is under way the time its acknowledgement may be delayed. */
+static uint64_t
+probe_timeout(const struct sim_tcp *tcp) {
+  const bool one = tcp->next - tcp->oldest <= tcp->config->segment_bytes;
+
+  return 2 * tcp->rtt + (one ? tcp->config->min_rto_ns : PROBE_NS);
+}
+
 static void
 arm(struct sim_tcp *tcp, uint64_t now) {
-  tcp->deadline = now + tcp->rto;
-  if (tcp->retransmit.place == 0)
-    sim_set(tcp->network->engine, &tcp->retransmit, tcp->deadline);
+  tcp->probes = may_probe(tcp) && probe_timeout(tcp) < tcp->rto;
+  tcp->deadline = now + (tcp->probes ? probe_timeout(tcp) : tcp->rto);
+  if (tcp->retransmit.place == 0 || tcp->deadline < tcp->wake) {
+    tcp->wake = tcp->deadline;
+    sim_set(tcp->network->engine, &tcp->retransmit, tcp->wake);
+  }
 }
 
 static void
@@ -109,9 +128,21 @@ send_segment(struct sim_tcp *tcp, uint64_t start, uint64_t end, uint64_t now) {
   packet->data.start = start;
   packet->data.end = end;
   tcp->last_sent = now;
-  if (tcp->retransmit.place == 0 || tcp->deadline == SIM_NEVER)
+  if (tcp->retransmit.place == 0 || tcp->deadline == SIM_NEVER || may_probe(tcp))
     arm(tcp, now);
   sim_send(tcp->network, packet);
+}
+
+static bool
+send_new(struct sim_tcp *tcp, uint64_t now) {
+  const uint64_t start = tcp->next, end = least(least(start + tcp->config->segment_bytes, tcp->written),
+                                                tcp->oldest + tcp->config->window_bytes);
+
+  if (end <= start)
+    return false;
+  tcp->next = end;
+  send_segment(tcp, start, end, now);
+  return true;
 }
 
 static bool
@@ -119,18 +150,13 @@ send_one(struct sim_tcp *tcp, uint64_t now) {
   uint64_t start, end;
 
   if (tcp->phase != SIM_TCP_OPEN && find_lost(tcp, &start, &end)) {
+    tcp->resent_before = start == tcp->oldest ? tcp->next : tcp->resent_before;
     tcp->retransmitted = end;
     tcp->retransmissions++;
     send_segment(tcp, start, end, now);
     return true;
   }
-  end = least(least(tcp->next + tcp->config->segment_bytes, tcp->written), tcp->oldest + tcp->config->window_bytes);
-  if (end <= tcp->next)
-    return false;
-  start = tcp->next;
-  tcp->next = end;
-  send_segment(tcp, start, end, now);
-  return true;
+  return send_new(tcp, now);
 }
 
 static void
@@ -183,8 +209,30 @@ begin_recovery(struct sim_tcp *tcp, uint64_t now) {
   tcp->phase = SIM_TCP_RECOVERY;
   tcp->recovered_at = tcp->next;
   tcp->retransmitted = least(tcp->oldest + tcp->config->segment_bytes, hole_end);
+  tcp->resent_before = tcp->next;
   tcp->retransmissions++;
   send_segment(tcp, tcp->oldest, tcp->retransmitted, now);
+  arm(tcp, now);
+}
+
+/* What was first sent after the oldest was sent again has come: that one was lost as well. */
+static void
+resend_oldest(struct sim_tcp *tcp, uint64_t now) {
+  const uint64_t end = least(tcp->oldest + tcp->config->segment_bytes, tcp->sacked.items[0].start);
+
+  tcp->resent_before = tcp->next;
+  tcp->retransmissions++;
+  send_segment(tcp, tcp->oldest, end, now);
+}
+
+/* Something new, or the last segment once more, so that what was lost before it shows. */
+static void
+probe(struct sim_tcp *tcp, uint64_t now) {
+  tcp->probed = true;
+  if (!send_new(tcp, now)) {
+    tcp->retransmissions++;
+    send_segment(tcp, tcp->next - least(tcp->next - tcp->oldest, tcp->config->segment_bytes), tcp->next, now);
+  }
   arm(tcp, now);
 }
 
@@ -196,7 +244,12 @@ time_out(struct sim_timer *timer, uint64_t now) {
   if (tcp->deadline == SIM_NEVER)
     return;
   if (now < tcp->deadline) {
-    sim_set(tcp->network->engine, timer, tcp->deadline);
+    tcp->wake = tcp->deadline;
+    sim_set(tcp->network->engine, timer, tcp->wake);
+    return;
+  }
+  if (tcp->probes) {
+    probe(tcp, now);
     return;
   }
   tcp->timeouts++;
@@ -249,11 +302,13 @@ move_on(struct sim_tcp *tcp, uint64_t next, uint64_t now) {
 
   tcp->oldest = next;
   tcp->duplicates = 0;
+  tcp->probed = false;
   sim_ranges_cut(&tcp->sacked, next);
   if (tcp->phase != SIM_TCP_OPEN && next >= tcp->recovered_at) {
     tcp->window = tcp->phase == SIM_TCP_RECOVERY ? tcp->threshold : tcp->window;
     tcp->phase = SIM_TCP_OPEN;
   }
+  tcp->resent_before = tcp->retransmitted > next ? tcp->next : SIM_NEVER;
   tcp->retransmitted = tcp->retransmitted > next ? tcp->retransmitted : next;
   grow(tcp, flight, bytes);
   if (tcp->oldest == tcp->next)
@@ -280,6 +335,9 @@ receive_acknowledgement(struct sim_endpoint *endpoint, struct sim_packet *packet
   if (tcp->phase == SIM_TCP_OPEN && tcp->sacked.count > 0 &&
       (tcp->duplicates >= DUPLICATES || hole_at(tcp, 0, sim_ranges_bytes(&tcp->sacked)).lost))
     begin_recovery(tcp, now);
+  else if (tcp->config->probe && tcp->phase == SIM_TCP_RECOVERY && tcp->sacked.count > 0 &&
+           tcp->sacked.items[tcp->sacked.count - 1].end > tcp->resent_before)
+    resend_oldest(tcp, now);
   send_what_may_go(tcp, now);
 }
 
@@ -298,6 +356,7 @@ sim_tcp_init(struct sim_tcp *tcp, struct sim_network *network, const struct sim_
                           .window = (double)config->initial_window * config->segment_bytes,
                           .threshold = 1e18,
                           .deadline = SIM_NEVER,
+                          .resent_before = SIM_NEVER,
                           .rto = FIRST_RTO_NS};
   sim_tcp_receive_init(tcp);
 }

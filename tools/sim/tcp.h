@@ -17,6 +17,7 @@ struct sim_tcp_config {
   uint32_t window_bytes;   /* the receiver's, the most that may be under way */
   uint32_t send_bytes;     /* send buffer: what may be written before it is acknowledged */
   uint64_t min_rto_ns, delayed_ack_ns;
+  bool probe;   /* find losses by what came later, and those at the end by probes (RFC 8985) */
   bool restart; /* slow start again after an idle retransmission time-out (RFC 5681, 4.1) */
 };
 
@@ -49,6 +50,9 @@ struct sim_tcp {
   uint64_t deadline;       /* of the retransmission timer, which may fire earlier and look */
   uint64_t rtt, variance;  /* smoothed, ns; 0: no sample yet */
   uint64_t rto, last_sent; /* ns */
+  uint64_t wake;           /* when that timer fires, ns */
+  bool probes, probed;     /* the deadline is for a probe; one was sent, and nothing was acknowledged since */
+  uint64_t resent_before;  /* what is beyond was first sent after the oldest was last sent again */
   uint64_t retransmissions, timeouts;
   /* receiver */
   uint64_t expected;
