@@ -26,6 +26,9 @@ VARIED = {  # what a study varies: how to show it, its unit, how much of that a 
     "pops": ("PoPs", "", 1), "growth": ("growth factor C", "", 1), "slow": ("slow receivers", "", 1)}
 LOOKS = {("p2p", "flash"): ('"#2980b9"', 5), ("p2p", "poisson"): ('"#8e44ad"', 9),
          ("cdn", "flash"): ('"#c0392b"', 7), ("cdn", "poisson"): ('"#d68910"', 11)}
+# Run after another study and drawn with it: its name, its CDN, the looks of that.
+BESIDE = {name: (f"{name}-repair", "cdn without parity", {"flash": ('"#27ae60"', 4), "poisson": ('"#7f8c8d"', 6)})
+          for name in ("loss", "nine")}
 
 # Seconds, bit/s, packets in the queue, ms of the bottleneck, loss; access delays of one of ten runs, in ms. Two
 # deterministic simulators lock into different phases on one case: the mean over ten is compared.
@@ -96,18 +99,23 @@ def draw(rows, directory):
                 "minutes since the beginning", "share of peers", series, "set yrange [0:1.02]\nset xrange [0:*]", "linespoints pointinterval 25")
 
 
-def draw_varied(name, key, rows, directory):
-    """Last peer over floor (flash crowd) and mean peer over bound (Poisson), by value of what the study varies."""
-    title, unit, factor = VARIED[key]
-    series = []
-    for (mode, arrivals), look in LOOKS.items():
-        ratio = "ratio_to_floor" if arrivals == "flash" else "ratio_to_bound"
-        points = [(row[key] * factor, row[ratio]) for row in rows if (row["mode"], row["arrivals"]) == (mode, arrivals)]
-        if points:
-            series.append((f"{mode}, {arrivals}", look, points))
+def ratios(key, rows, mode, arrivals):
+    """Last peer over floor (flash crowd) or mean peer over bound (Poisson), by value of what the study varies."""
+    ratio = "ratio_to_floor" if arrivals == "flash" else "ratio_to_bound"
+    return [(row[key] * VARIED[key][2], row[ratio]) for row in rows if (row["mode"], row["arrivals"]) == (mode, arrivals)]
+
+
+def draw_varied(name, key, rows, beside, directory):
+    """`beside`: rows of the study that is drawn with this one, if there is one."""
+    title, unit, _ = VARIED[key]
+    series = [(f"{mode}, {arrivals}", look, ratios(key, rows, mode, arrivals)) for (mode, arrivals), look in LOOKS.items()]
+    if beside:
+        series += [(f"{BESIDE[name][1]}, {arrivals}", look, ratios(key, beside, "cdn", arrivals))
+                   for arrivals, look in BESIDE[name][2].items()]
     peers = " to ".join(str(count) for count in sorted({min(row["peers"] for row in rows), max(row["peers"] for row in rows)}))
     picture(os.path.join(directory, f"study-{name}.png"), f"{peers} peers, {rows[0]['size_mb']:.0f} MB",
-            title + (f", {unit}" if unit else ""), "flash: last peer / floor, Poisson: mean / bound", series,
+            title + (f", {unit}" if unit else ""), "flash: last peer / floor, Poisson: mean / bound",
+            [one for one in series if one[2]],
             "set yrange [1:*]\n" + {"budget_bps": "set logscale x", "pops": "set logscale xy"}.get(key, ""))
 
 
@@ -169,12 +177,13 @@ def run_sim(arguments):
             more, each = simulate_study(part, arguments)
             rows += more
             peers += each
+        beside, _ = simulate_study(BESIDE[name][0], arguments) if name in BESIDE else (None, None)
         key = next((key for key in VARIED if key in rows[0]), None)
         if name == "crowd":
             draw_crowd(rows, arguments.out)
             print_levels(rows)
         elif key:
-            draw_varied(name, key, rows, arguments.out)
+            draw_varied(name, key, rows, beside, arguments.out)
         elif name in PAPER:
             papers += peers
     if papers:
