@@ -74,6 +74,7 @@ Test(session, trees_are_installed_with_their_labels) {
   session = cluster_session(&cluster, S);
   member = fake_member_find(cluster.pops[0].dataplane, strtoull(seed, NULL, 16));
   cr_assert_not_null(member);
+  cr_expect_eq(member->egress_bps, 70000000, "its downlink");
   cr_expect_eq(member->send_tree, three_tree(0, copse_session_rooted(session, "N1")->id)->set.slot);
   cr_expect_gt(three_tree(0, copse_session_rooted(session, "N1")->id)->allowance_bytes, 0, "a seed may send");
   cr_expect_eq(three_tree(2, copse_session_rooted(session, "N3")->id)->allowance_bytes, 0, "nobody at N3 could");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A receiver with a tenth of the others' downlink takes next to nothing of the seeds' uplinks, though nobody but one of them is
-near it and it misses most of what trees bring. Both seeds leave as soon as every block is out: who lost some of them on its access link, and the
-slow one, get the rest from those who have it."""
+near it and it misses most of what trees bring: its PoP sends it no more than its downlink takes. Both seeds leave as soon as every
+block is out: who lost some of them on its access link, and the slow one, get the rest from those who have it."""
 
 import os
 import signal
@@ -41,6 +41,7 @@ def main():
         print(f"seeds left after {whole.finished - transfer.start_time:.1f} s and {sent / SIZE:.2f} files; of "
               f"{whole.status['blocks']} blocks have {behind}", flush=True)
         assert sent < SENT_MOST * SIZE, sent
+        assert lab.counters()[near.name].totals()["copy_drops"]["member_rate"] > 1000, "more was sent to it than its downlink takes"
         assert slow.name in behind, "a slow receiver that is not slow"
         transfer.wait()
         assert not transfer.wrong(), transfer.wrong()
