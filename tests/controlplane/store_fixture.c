@@ -136,3 +136,29 @@ see_all(struct copse_store *store, struct seen *seen, size_t count) {
   cr_expect_eq(copse_store_poll(store, 0), 0, "each change once");
   cr_expect_eq(seen->count, count, "%s", seen->text);
 }
+
+uint64_t
+etcd_now(void) {
+  return backends[1].pass(0);
+}
+
+uint64_t
+poll_until(struct copse_store *store, bool away) {
+  uint64_t begin = etcd_now();
+
+  while ((copse_store_poll(store, etcd_now()) < 0) != away && etcd_now() - begin < 15000)
+    usleep(10000);
+  cr_expect_eq(copse_store_poll(store, etcd_now()) < 0, away);
+  return etcd_now() - begin;
+}
+
+void
+put_at_last(struct copse_store *store, const char *key, const char *value) {
+  uint64_t begin = etcd_now();
+
+  while (put(store, key, value, 0) < 0 && etcd_now() - begin < 15000) {
+    copse_store_poll(store, etcd_now());
+    usleep(10000);
+  }
+  expect(store, key, value);
+}

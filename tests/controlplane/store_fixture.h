@@ -40,4 +40,11 @@ void see(void *context, const char *key, const char *value, uint64_t revision);
 /* Polls until so many changes have been seen and nothing more comes, at most 5 s. */
 void see_all(struct copse_store *store, struct seen *seen, size_t count);
 
+/* The clock by which etcd counts leases, ms. */
+uint64_t etcd_now(void);
+/* Polls until it is as wanted, at most 15 s; how long it took. */
+uint64_t poll_until(struct copse_store *store, bool away);
+/* Commits until one is made. */
+void put_at_last(struct copse_store *store, const char *key, const char *value);
+
 #endif
