@@ -82,27 +82,6 @@ copse_inlets_at(const struct copse_inlets *inlets, uint32_t from, uint32_t to) {
 }
 
 void
-copse_inlets_open(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps,
-                  uint32_t from) {
-  for (uint32_t to = 0; to < inlets->pops; to++) {
-    uint32_t inlet = copse_inlets_at(inlets, from, to), arc;
-    if (inlet == COPSE_NO_INLET)
-      continue;
-    arc = inlets->all[inlet].arc;
-    copse_inlets_set(inlets, to, inlet, network->arcs[arc].bandwidth_bps - reserved_bps[arc]);
-  }
-}
-
-void
-copse_inlets_close(struct copse_inlets *inlets, uint32_t from) {
-  for (uint32_t to = 0; to < inlets->pops; to++) {
-    uint32_t inlet = copse_inlets_at(inlets, from, to);
-    if (inlet != COPSE_NO_INLET)
-      copse_inlets_set(inlets, to, inlet, 0);
-  }
-}
-
-void
 copse_inlets_set(struct copse_inlets *inlets, uint32_t to, uint32_t inlet, uint64_t left_bps) {
   size_t block = (inlet - inlets->begin[to]) / BLOCK_INLETS;
   uint64_t *most_bps = &blocks_of(inlets, to)[block], *left = &inlets->all[inlet].left_bps;

@@ -20,15 +20,11 @@ struct copse_inlets {
   uint64_t *most_bps;      /* that is left of any of a block: each PoP's part is in blocks of its own */
 };
 
-/* All are closed, as if nothing were left. False when memory is short; free it in any case. */
+/* Nothing is left of any. False when memory is short; free it in any case. */
 bool copse_inlets_create(struct copse_inlets *inlets, const struct copse_network *network);
 void copse_inlets_free(struct copse_inlets *inlets);
 /* The inlet between two PoPs of the network, COPSE_NO_INLET if there is none. */
 uint32_t copse_inlets_at(const struct copse_inlets *inlets, uint32_t from, uint32_t to);
-/* The inlets from this PoP have all left that is not reserved. */
-void copse_inlets_open(struct copse_inlets *inlets, const struct copse_network *network, const uint64_t *reserved_bps,
-                       uint32_t from);
-void copse_inlets_close(struct copse_inlets *inlets, uint32_t from);
 /* The inlet of the PoP `to` has this left. */
 void copse_inlets_set(struct copse_inlets *inlets, uint32_t to, uint32_t inlet, uint64_t left_bps);
 /* Finds inlets of the PoP that have so much left; at most `room` of them. Returns how many. */

@@ -35,13 +35,36 @@ copse_moving_open(struct copse_forest *forest) {
 
 void
 copse_moving_join(struct copse_forest *forest, uint32_t pop) {
-  copse_inlets_open(&forest->moving->inlets, &forest->network, forest->plan.reserved_bps, pop);
+  struct copse_inlets *inlets = &forest->moving->inlets;
+
+  for (uint32_t to = 0; to < forest->network.pops; to++) {
+    uint32_t inlet = copse_inlets_at(inlets, pop, to), arc;
+    if (inlet == COPSE_NO_INLET)
+      continue;
+    arc = inlets->all[inlet].arc;
+    copse_inlets_set(inlets, to, inlet, forest->network.arcs[arc].bandwidth_bps - forest->plan.reserved_bps[arc]);
+  }
   copse_ranks_touch(&forest->moving->ranks, pop);
 }
 
 void
 copse_moving_leave(struct copse_forest *forest, uint32_t pop) {
-  copse_inlets_close(&forest->moving->inlets, pop);
+  struct copse_inlets *inlets = &forest->moving->inlets;
+  copse_balance held_bps = 0;
+
+  for (uint32_t to = 0; to < forest->network.pops; to++) {
+    uint32_t inlet = copse_inlets_at(inlets, pop, to);
+    uint64_t *reserved_bps;
+    if (inlet == COPSE_NO_INLET)
+      continue;
+    reserved_bps = &forest->plan.reserved_bps[inlets->all[inlet].arc];
+    held_bps += *reserved_bps;
+    *reserved_bps = 0;
+    copse_inlets_set(inlets, to, inlet, 0);
+  }
+  forest->nodes[pop].balance += held_bps;
+  if (forest->nodes[pop].egress_bps != COPSE_NO_LIMIT)
+    forest->nodes[pop].egress_bps += (uint64_t)held_bps;
   copse_ranks_touch(&forest->moving->ranks, pop);
 }
 
@@ -83,10 +106,8 @@ copse_detach(struct copse_forest *forest, size_t number, uint32_t pop) {
   tree->edge_count--;
   for (size_t i = whole; i < tree->edge_count; i++) {
     tree->edges[i] = tree->edges[i + 1];
-    if (tree->edges[i].from == pop) {
-      copse_release_edge(forest, tree->edges[i], tree->rate_bps);
+    if (tree->edges[i].from == pop)
       copse_cut(forest, tree->edges[i].to);
-    }
   }
   if (forest->moving->branch_count > 1)
     copse_mend(forest, number, whole);

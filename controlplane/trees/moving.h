@@ -47,8 +47,9 @@ struct copse_moving {
 /* Prepares the forest for changes. -ENOMEM. */
 int copse_moving_open(struct copse_forest *forest);
 void copse_moving_free(struct copse_moving *moving);
-/* The PoP is in V' from here on, or not any more. */
+/* The PoP is in V' from here on. */
 void copse_moving_join(struct copse_forest *forest, uint32_t pop);
+/* The PoP is not in V' any more: trees that are still to lose it hold nothing of its arcs. */
 void copse_moving_leave(struct copse_forest *forest, uint32_t pop);
 
 /* More is left of the PoP's bandwidth, or as much and it is configured before the other. */
@@ -57,7 +58,7 @@ bool copse_ranks_before(const struct copse_forest *forest, uint32_t pop, uint32_
 /* The PoP, the only one of V' that is not in the tree, gets the parent with the largest balance that can carry the
  * tree's rate; of those with the same the first configured. If there is none, the tree is felled. */
 void copse_attach(struct copse_forest *forest, size_t tree, uint32_t pop);
-/* Takes the PoP out of the tree. What hung from it gets other parents in the same way. */
+/* Takes the PoP, which has left, out of the tree. What hung from it gets other parents in the same way. */
 void copse_detach(struct copse_forest *forest, size_t tree, uint32_t pop);
 /* Lets the tree carry as much more as its bounds and links allow. */
 void copse_raise(struct copse_forest *forest, size_t tree);
