@@ -44,6 +44,7 @@ survey(struct copse_forest *forest, const struct copse_built_tree *tree, size_t 
   struct copse_moving *moving = forest->moving;
   struct copse_place *places = moving->places;
   size_t count = moving->branch_count;
+  uint32_t branch = 0, last = COPSE_NO_POP;
 
   memset(places, 0, forest->network.pops * sizeof(*places));
   copse_cut_none(forest);
@@ -54,9 +55,12 @@ survey(struct copse_forest *forest, const struct copse_built_tree *tree, size_t 
   for (size_t i = whole; i < tree->edge_count; i++) {
     struct copse_edge edge = tree->edges[i];
     uint32_t top_of = places[edge.to].branch;
-    places[edge.to] = (struct copse_place){top_of ? top_of : places[edge.from].branch, (uint32_t)i};
     if (top_of)
-      moving->branches[top_of].slot = (uint32_t)i;
+      moving->branches[branch = top_of].slot = (uint32_t)i;
+    else if (edge.from != last) /* mostly it is: then no load waits for a store */
+      branch = places[edge.from].branch;
+    places[edge.to] = (struct copse_place){branch, (uint32_t)i};
+    last = edge.to;
   }
   if (is_shaped(forest))
     measure(forest, tree);
@@ -235,7 +239,7 @@ split(struct copse_forest *forest, size_t number, size_t whole) {
   const struct copse_moving *moving = forest->moving;
   size_t before = moving->branch_count;
 
-  copse_cuts_clear(forest);
+  copse_cuts_start(forest, number, whole);
   for (size_t i = 1; i < before; i++)
     if (!moving->branches[i].stands && !copse_cuts_find(forest, number, moving->branches[i].top))
       return false;
