@@ -16,6 +16,7 @@ sim_peer_stored(struct sim_peer *peer, uint64_t now) {
   if (peer->finished_ns != 0 || blocks_have(peer->blocks) < blocks_total(peer->blocks))
     return;
   peer->finished_ns = now;
+  peer->session->crowd.known = false;
   if (--peer->session->unfinished == 0)
     peer->session->stop = 1;
   sim_report_soon(peer, now);
@@ -80,6 +81,7 @@ on_arriving(struct sim_timer *timer, uint64_t now) {
   peer->here = true;
   peer->arrived = ++session->arrived;
   session->here++;
+  session->crowd.known = false;
   session->areas_changed = true;
   uplink_init(&peer->uplink, peer->place->uplink_bps, now);
   peer->fetch = fetch_create(&(struct fetch_config){.transfers = &peer->transfers,
@@ -104,6 +106,7 @@ sim_peer_leave(struct sim_peer *peer, uint64_t now) {
 
   peer->here = false;
   session->here--;
+  session->crowd.known = false;
   peer->left_ns = now;
   session->areas_changed = true;
   copse_scheduler_leave(session->scheduler, peer->index);

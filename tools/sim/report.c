@@ -31,43 +31,48 @@ is_complete(const struct sim_peer *peer) {
   return peer->here && (peer->seed || peer->finished_ns != 0);
 }
 
-/* Who waits, as the scheduler must know it. */
-static struct copse_demand
-demand_of(const struct sim_session *session) {
-  struct copse_demand demand = {0};
+/* Who waits and who could send, found anew when somebody came, was done or went, or trees were planned. */
+static const struct sim_crowd *
+crowd_of(struct sim_session *session) {
+  struct sim_crowd *crowd = &session->crowd;
 
+  if (crowd->known)
+    return crowd;
+  if (crowd->senders == NULL)
+    crowd->senders = sim_allocate(session->scenario.place_count, sizeof(*crowd->senders));
+  crowd->demand = (struct copse_demand){0};
+  crowd->sender_count = 0;
   for (uint32_t i = 0; i < session->scenario.place_count; i++) {
     const struct sim_peer *peer = &session->peers[i];
+    if (is_complete(peer) && session->trees[peer->place->pop].planned)
+      crowd->senders[crowd->sender_count++] = (struct copse_sender){i, peer->place->pop, uplink_of(peer)};
     if (!peer->here || is_complete(peer))
       continue;
-    demand.waiting++;
-    demand.downlinks_bps += peer->place->downlink_bps;
-    if (peer->arrived > demand.audience)
-      demand.audience = peer->arrived;
+    crowd->demand.waiting++;
+    crowd->demand.downlinks_bps += peer->place->downlink_bps;
+    if (peer->arrived > crowd->demand.audience)
+      crowd->demand.audience = peer->arrived;
   }
-  return demand;
+  crowd->known = true;
+  return crowd;
 }
 
 /* What a peer may send into its tree, 0: others do; and what all senders can, in the demand. */
 static uint64_t
 admit(const struct sim_peer *peer, struct copse_demand *demand) {
-  const struct sim_session *session = peer->session;
-  const struct sim_scenario *scenario = &session->scenario;
-  struct copse_sender *items = sim_allocate(scenario->place_count, sizeof(*items));
-  struct copse_senders senders = {.items = items,
-                                  .outlets = sim_allocate(scenario->pop_count, sizeof(*senders.outlets)),
-                                  .outlet_count = scenario->pop_count};
+  struct sim_session *session = peer->session;
+  const struct sim_crowd *crowd = crowd_of(session);
+  const uint32_t pops = session->scenario.pop_count;
+  const struct copse_senders senders = {.items = crowd->senders,
+                                        .count = crowd->sender_count,
+                                        .outlets = sim_allocate(pops, sizeof(*senders.outlets)),
+                                        .outlet_count = pops};
 
-  for (uint32_t i = 0; i < scenario->place_count; i++) {
-    const struct sim_peer *other = &session->peers[i];
-    if (is_complete(other) && session->trees[other->place->pop].planned)
-      items[senders.count++] = (struct copse_sender){i, other->place->pop, uplink_of(other)};
-  }
-  for (uint32_t pop = 0; pop < scenario->pop_count; pop++)
+  for (uint32_t pop = 0; pop < pops; pop++)
     senders.outlets[pop].rate_bps = session->trees[pop].rate_bps;
+  *demand = crowd->demand;
   const uint64_t rate_bps = copse_scheduler_admit(session->scheduler, peer->index, &senders, demand);
   free(senders.outlets);
-  free(items);
   return rate_bps;
 }
 
@@ -92,7 +97,7 @@ give_orders(struct sim_peer *peer, uint64_t now, struct synced *synced) {
 
   if (!is_complete(peer))
     return;
-  struct copse_demand demand = demand_of(session);
+  struct copse_demand demand;
   const uint64_t rate_bps = admit(peer, &demand);
   if (rate_bps == 0)
     return;
@@ -156,9 +161,11 @@ take_report(struct sim_peer *peer, uint64_t now) {
   struct sim_session *session = peer->session;
   const struct ranges *sent = &peer->orders.reported;
 
-  if (session->areas_changed && session->scenario.cdn)
+  if (session->areas_changed && session->scenario.cdn) {
     sim_plan(session);
-  const uint64_t audience = sent->count > 0 ? demand_of(session).audience : 0;
+    session->crowd.known = false;
+  }
+  const uint64_t audience = sent->count > 0 ? crowd_of(session)->demand.audience : 0;
   for (size_t i = 0; i < sent->count; i++)
     copse_scheduler_sent(session->scheduler, peer->index,
                          (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);

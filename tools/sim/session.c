@@ -29,5 +29,6 @@ sim_session_free(struct sim_session *session) {
   sim_pops_free(session);
   sim_plan_free(session);
   copse_scheduler_free(session->scheduler);
+  free(session->crowd.senders);
   free(session->peers);
 }

@@ -132,6 +132,14 @@ struct sim_pop {
   uint32_t member_count;
 };
 
+/* report.c: all peers, as the scheduler must know them. */
+struct sim_crowd {
+  bool known; /* false: not as it is now */
+  struct copse_demand demand;
+  struct copse_sender *senders; /* complete, with a tree */
+  size_t sender_count;
+};
+
 struct sim_session {
   struct sim_scenario scenario;
   struct sim_engine *engine;
@@ -147,6 +155,7 @@ struct sim_session {
   struct copse_rate *member_rates;
   uint64_t *member_buckets;
   struct copse_scheduler *scheduler;
+  struct sim_crowd crowd;
   bool areas_changed;
   uint32_t arrived, here; /* peers so far; those that have not left */
   uint32_t unfinished;
