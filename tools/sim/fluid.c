@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
-#define SEGMENT 1448.0        /* of the stream, in a full packet */
-#define SEGMENT_PACKET 1500.0 /* with TCP's and IP's headers */
-#define HEADERS 52.0          /* of TCP and IP; an acknowledgement is no more, and each packet gets one */
-#define LEAST 0.02            /* of a link's rate: what packets that do not give way leave to flows */
-#define ROUND_TRIP 0.5        /* seconds, without queues inside the network */
-#define SEND_BYTES 65536.0    /* a flow's part of a queue is its sender's buffer at most */
-#define STANDING 0.85         /* of a queue's room, that TCP keeps full on average */
+#define SEGMENT 1448.0               /* of the stream, in a full packet */
+#define SEGMENT_PACKET 1500.0        /* with TCP's and IP's headers */
+#define HEADERS 52.0                 /* of TCP and IP; an acknowledgement is no more, and each packet gets one */
+#define LEAST 0.02                   /* of a link's rate: what packets that do not give way leave to flows */
+#define ROUND_TRIP 0.5               /* seconds, without queues inside the network */
+#define SEND_BYTES 65536.0           /* a flow's part of a queue is its sender's buffer at most */
+#define NOT_ITS_TURN 1e-6            /* a weight that gets next to nothing */
+#define SETTLING_NS (2 * SIM_SECOND) /* in which such a queue comes or goes */
+#define STANDING 0.85                /* of a queue's room, that TCP keeps full on average */
 
 struct sim_carried {
   struct sim_timer timer;
@@ -129,7 +131,7 @@ begin(struct sim_flow *flow, uint64_t now) {
   flow->bulk = flow->waiting;
   flow->waiting = 0;
   flow->left_bytes = (double)flow->bulk * (SEGMENT_PACKET / SEGMENT);
-  flow->since = now;
+  flow->since = flow->served = now;
   flow->rate_bps = INFINITY;
   for (uint32_t hop = 0; hop < flow->hops; hop++)
     flow->rate_bps = fmin(flow->rate_bps, fmax(0, fluid->links[flow->path[hop]].spare_bps));
@@ -152,7 +154,8 @@ end(struct sim_flow *flow) {
   sim_cancel(fluid->network->engine, &flow->timer);
 }
 
-/* What has come since it was looked at last arrives; the flow ends with its last byte. */
+/* What has come since it was looked at last arrives, in whole segments, for who waits must see when it gets hardly any;
+ * the flow ends with its last byte. */
 static void
 settle(struct sim_flow *flow, uint64_t now) {
   struct sim_fluid *fluid = flow->fluid;
@@ -166,11 +169,13 @@ settle(struct sim_flow *flow, uint64_t now) {
     fluid->levels[flow->path[hop]].other_bytes += moved * (HEADERS / SEGMENT_PACKET);
   flow->left_bytes -= moved;
   flow->since = now;
-  const uint64_t left = (uint64_t)ceil(flow->left_bytes * (SEGMENT / SEGMENT_PACKET) - 1e-3), bytes = flow->bulk - left;
-  flow->bulk = left;
+  const uint64_t left = (uint64_t)ceil(flow->left_bytes * (SEGMENT / SEGMENT_PACKET) - 1e-3), come = flow->bulk - left;
+  const uint64_t bytes = left > 0 ? come - come % (uint64_t)SEGMENT : come;
+  flow->bulk -= bytes;
   if (left == 0)
     end(flow);
   if (bytes > 0) {
+    flow->served = now;
     flow->taken(flow->context, bytes, now);
     flow->arrived(flow->context, bytes, now);
   }
@@ -275,30 +280,56 @@ renew_link(struct sim_fluid *fluid, uint32_t number) {
   fluid->links[number].spare_bps = fmax(rest, LEAST * carries) * 8.0 * SIM_SECOND / SIM_FLUID_STEP_NS;
 }
 
+/* Bytes on the wire of a segment that has not come whole. */
+static double
+begun_of(const struct sim_flow *flow) {
+  return (double)flow->bulk * (SEGMENT_PACKET / SEGMENT) - flow->left_bytes;
+}
+
+/* A sender that may send less than a packet a second sends a packet of one flow, then of the next: finds whose turn it
+ * is, the one whose packet is begun or the one that has waited for longest. */
+static void
+take_turns(struct sim_fluid *fluid) {
+  for (uint32_t i = 0; i < fluid->active_count; i++)
+    fluid->levels[fluid->active[i]->path[0]].turn = NULL;
+  for (uint32_t i = 0; i < fluid->active_count; i++) {
+    struct sim_flow *flow = fluid->active[i], **turn = &fluid->levels[flow->path[0]].turn;
+    if (fluid->limits_bps[flow->path[0]] > 8 * SEGMENT_PACKET)
+      continue;
+    if (*turn == NULL || begun_of(flow) > begun_of(*turn) + 1 ||
+        (begun_of(flow) > begun_of(*turn) - 1 && flow->served < (*turn)->served))
+      *turn = flow;
+  }
+}
+
 /* One over the round trip time. Behind uplinks whose senders pace themselves uploads take turns. */
 static double
 weight_of(const struct sim_fluid *fluid, const struct sim_flow *flow) {
+  const struct sim_flow *turn = fluid->levels[flow->path[0]].turn;
   double seconds = ROUND_TRIP;
 
+  if (turn != NULL && turn != flow)
+    return NOT_ITS_TURN;
   for (uint32_t hop = 0; hop < flow->hops; hop++)
     if (fluid->limits_bps[flow->path[hop]] == INFINITY)
       seconds += queueing(fluid, flow->path[hop]);
   return 1 / seconds;
 }
 
-/* A flow whose bottleneck is not its own sender fills the queue there. */
+/* A flow whose bottleneck is not its own sender fills the queue there, little by little. */
 static void
 renew_queues(struct sim_fluid *fluid) {
   const struct sim_network *network = fluid->network;
+  const double part = (double)SIM_FLUID_STEP_NS / SETTLING_NS;
 
   for (uint32_t i = 0; i < network->link_count; i++)
-    fluid->levels[i].standing_bytes = 0;
-  for (uint32_t i = 0; i < fluid->active_count; i++) {
-    const uint32_t link = fluid->rates[i].bottleneck;
-    const double room = STANDING * network->links[link]->limit_bytes;
-    if (fluid->limits_bps[link] == INFINITY)
-      fluid->levels[link].standing_bytes =
-        fmin(room, fluid->levels[link].standing_bytes + fmin(SEND_BYTES, fluid->active[i]->left_bytes));
+    fluid->levels[i].flows_waiting = 0;
+  for (uint32_t i = 0; i < fluid->active_count; i++)
+    fluid->levels[fluid->rates[i].bottleneck].flows_waiting += fmin(SEND_BYTES, fluid->active[i]->left_bytes);
+  for (uint32_t i = 0; i < network->link_count; i++) {
+    struct sim_level *level = &fluid->levels[i];
+    const double fills = fluid->limits_bps[i] < INFINITY ? 0 : level->flows_waiting;
+    level->standing_bytes += (fmin(STANDING * network->links[i]->limit_bytes, fills) - level->standing_bytes) * part;
   }
 }
 
@@ -313,6 +344,7 @@ on_step(struct sim_timer *timer, uint64_t now) {
     fluid->before(fluid->context, now);
   for (uint32_t i = 0; i < network->link_count; i++)
     renew_link(fluid, i);
+  take_turns(fluid);
   for (uint32_t i = 0; i < fluid->active_count; i++)
     fluid->rates[i].weight = weight_of(fluid, fluid->active[i]);
   sim_share(&fluid->share, fluid->links, network->link_count, fluid->rates, fluid->active_count);

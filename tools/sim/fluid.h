@@ -14,14 +14,18 @@
 
 typedef void sim_flow_event(void *context, uint64_t bytes, uint64_t now);
 
+struct sim_flow;
+
 /* A link's state between two steps. */
 struct sim_level {
   double packets_bytes;  /* of trees, that came since the last step */
   double other_bytes;    /* of messages and acknowledgements, the same */
   double flows_bytes;    /* of flows, the same */
   double queue_bytes;    /* that wait */
-  double standing_bytes; /* that flows which could go faster elsewhere keep waiting */
+  double flows_waiting;  /* bytes of flows that could go faster elsewhere */
+  double standing_bytes; /* that those keep in the queue */
   double pass;           /* part of the packets that is not dropped */
+  struct sim_flow *turn; /* of a slow sender's uplink: the only one that sends; null: all do */
 };
 
 struct sim_fluid {
@@ -52,6 +56,7 @@ struct sim_flow {
   uint64_t waiting;                /* bytes that follow in bulk */
   double left_bytes, rate_bps;     /* on the wire */
   uint64_t since;                  /* up to when left_bytes is known */
+  uint64_t served;                 /* when a segment arrived last */
   uint64_t bulk;                   /* bytes of the flow that have not arrived */
   sim_flow_event *arrived, *taken; /* at the other end; off the sender's hands */
   void *context;
