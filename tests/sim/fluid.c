@@ -136,3 +136,32 @@ Test(fluid, a_paced_sender_fills_its_queue) {
   run_until(4000);
   cr_expect(gt(u64, arrived_at[1], 3100 * MS));
 }
+
+/* 4 kbit/s carry a segment, with headers, in three seconds. */
+Test(fluid, flows_of_a_slow_sender_take_turns) {
+  fluid.limits_bps[0] = 4000;
+  network.links[0]->rate_bps = 200000;
+  run_until(1000);
+  for (int i = 0; i < 2; i++)
+    sim_flow_bulk(&flows[i], MEGABYTE);
+  run_until(4750);
+  cr_expect(eq(u64, arrived_bytes[0] + arrived_bytes[1], 1448));
+  cr_expect(eq(u64, arrived_bytes[0] * arrived_bytes[1], 0));
+  run_until(7750);
+  cr_expect(eq(u64, arrived_bytes[0], 1448));
+  cr_expect(eq(u64, arrived_bytes[1], 1448));
+}
+
+/* Two flows keep what their senders may have under way in the queue, but not from one moment to the next.
+ */
+Test(fluid, flows_fill_the_queue_of_their_bottleneck_little_by_little) {
+  network.links[0]->limit_bytes = 100000;
+  for (int i = 0; i < 2; i++)
+    sim_flow_bulk(&flows[i], 10 * MEGABYTE);
+  run_until(600);
+  cr_expect(gt(dbl, fluid.levels[0].standing_bytes, 10000));
+  cr_expect(lt(dbl, fluid.levels[0].standing_bytes, 30000));
+  run_until(15000);
+  cr_expect(gt(dbl, fluid.levels[0].standing_bytes, 80000));
+  cr_expect(le(dbl, fluid.levels[0].standing_bytes, 85000));
+}
