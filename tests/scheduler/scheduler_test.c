@@ -289,10 +289,10 @@ Test(scheduler, all_together_send_what_downlinks_carry_and_repeats_leave_more_ro
   const struct copse_demand few = {.waiting = 2, .downlinks_bps = 1400000, .audience = 2, .senders_bps = 400000};
 
   cr_expect_eq(copse_scheduler_rate(scheduler, 1, 200000, &few), 200000, "new blocks are left");
-  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300,
-               "a hundredth of 4.9 Mbit/s is of 630 kbit/s 6.3");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6580,
+               "a hundredth of 4.9 Mbit/s is of 658 kbit/s 6.58");
   copse_scheduler_order(scheduler, 1, UINT64_MAX, 0, 0, ranges, RANGES);
-  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6300, "it has new blocks to send");
+  cr_expect_eq(copse_scheduler_rate(scheduler, 1, 49000, &many), 6580, "it has new blocks to send");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &many), 22857, "4.9 Mbit/s are 8.75 times 0.8 of 700 kbit/s");
   cr_expect_eq(copse_scheduler_rate(scheduler, 2, 200000, &few), 200000, "never more than it can send");
 }
@@ -319,15 +319,17 @@ Test(scheduler, so_many_send_as_fill_a_tree_and_share_it) {
   cr_expect_eq(admit(1, 100, 100, &demand), 150000);
   cr_expect_eq(admit(3, 100, 100, &demand), 0, "it would slow both");
   cr_expect_eq(admit(3, 2, 100, &demand), 200000, "another tree has room");
-  cr_expect_eq(demand.senders_bps, 500000);
+  cr_expect_eq(demand.senders_bps, 600000, "and will soon be filled");
   copse_scheduler_leave(scheduler, 1);
   cr_expect_eq(admit(3, 100, 100, &demand), 150000, "one has gone");
   cr_expect_eq(admit(101, 100, 100, &demand), 0, "nobody of those");
 }
 
 Test(scheduler, no_more_send_than_downlinks_carry) {
-  struct copse_demand demand = {.waiting = 2, .downlinks_bps = 600000, .audience = 1}; /* new blocks: 270 kbit/s */
+  struct copse_demand demand = {.waiting = 2, .downlinks_bps = 600000, .audience = 1}; /* new blocks: 282 kbit/s */
 
+  cr_expect_eq(admit(1, 1, 100, &demand), 200000);
+  cr_expect_eq(demand.senders_bps, 400000, "one more is to come");
   next_order(1, 200000, 200000);
   cr_expect_eq(admit(2, 1, 100, &demand), 200000, "one does not fill them");
   cr_expect_eq(demand.senders_bps, 400000);

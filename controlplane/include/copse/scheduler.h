@@ -46,7 +46,7 @@ struct copse_demand {
   uint64_t waiting;       /* members that miss something */
   uint64_t downlinks_bps; /* theirs, together */
   uint64_t audience;      /* the newest of them */
-  uint64_t senders_bps;   /* what all that send can send together */
+  uint64_t senders_bps;   /* what all that send can send together: copse_scheduler_admit */
   uint32_t loss_ppm;      /* of the symbols that trees bring them: their lower median */
 };
 /* A member that has the whole content, and the tree it may send into. */
@@ -68,17 +68,17 @@ struct copse_senders {
 /* What a member may send into its tree, bit/s: its uplink, or its part of a tree that has less than the uplinks of
  * those that send into it. Whoever has orders sends, and no more are admitted than fill the tree and what downlinks
  * carry: a few fast ones bring a block out in seconds, many slow ones do not. 0: others do, or it is none of them. Sets
- * `senders_bps` of the demand. */
+ * `senders_bps` of the demand: what all that have been admitted send, and those that will be. */
 uint64_t copse_scheduler_admit(const struct copse_scheduler *scheduler, uint64_t member,
                                const struct copse_senders *senders, struct copse_demand *demand);
-/* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together eight
- * tenths of the mean downlink. The rest is for headers, bursts and repair. */
+/* At which a member that can send `rate_bps` may send blocks once more, bit/s: all give the same part, together 80 %
+ * of the mean downlink. The rest is for headers, bursts and repair. */
 uint64_t copse_scheduler_repeat_rate(const struct copse_demand *demand, uint64_t rate_bps);
 /* Gives a member with the whole content that asks for orders new ones, else some to repeat, unless it has two orders'
  * worth of them. `rate_bps`: what it can send. True when it was given some. */
 bool copse_scheduler_ask(struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                          const struct copse_demand *demand, uint64_t now_ms);
-/* What it may send at, bit/s: while it has new blocks on order, or could have, its part of nine tenths of the mean
+/* What it may send at, bit/s: while it has new blocks on order, or could have, its part of 94 % of the mean
  * downlink, for what a downlink cannot take is lost; else as copse_scheduler_repeat_rate. */
 uint64_t copse_scheduler_rate(const struct copse_scheduler *scheduler, uint64_t member, uint64_t rate_bps,
                               const struct copse_demand *demand);
