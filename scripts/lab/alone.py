@@ -6,7 +6,7 @@ the other ends of which discard them."""
 import json
 import shutil
 
-from peers import SAMPLE_S, START_S, Peer, Process
+from peers import SAMPLE_S, START_S, Peer
 
 HOPS = 64
 IFB = """set -e

@@ -3,13 +3,8 @@
 of links."""
 
 import json
-import os
 import sqlite3
-import sys
 import threading
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
-from counters import Counters  # noqa: E402
 
 SOURCES, PLACES = ("granted", "earned"), ("credit", "leased", "charged", "lost")
 
