@@ -116,7 +116,7 @@ def draw_varied(name, key, rows, beside, directory):
     picture(os.path.join(directory, f"study-{name}.png"), f"{peers} peers, {rows[0]['size_mb']:.0f} MB",
             title + (f", {unit}" if unit else ""), "flash: last peer / floor, Poisson: mean / bound",
             [one for one in series if one[2]],
-            "set yrange [1:*]\n" + {"budget_bps": "set logscale x", "pops": "set logscale xy"}.get(key, ""))
+            "set yrange [1:*]\n" + {"budget_bps": "set logscale x", "pops": "set logscale xy\nset xrange [5:250]\nset xtics (6, 12, 25, 50, 100, 200)"}.get(key, ""))
 
 
 def draw_crowd(rows, directory):
