@@ -122,13 +122,11 @@ find_parent(struct copse_forest *forest, const struct copse_branch *branch, bool
   return inlet;
 }
 
-/* Those from PoPs that are not in V' stay closed. */
 static void
 set_left(struct copse_forest *forest, uint32_t index, uint32_t to, uint64_t after_bps) {
   const struct copse_inlet inlet = forest->moving->inlets.all[index];
 
-  if (!forest->outside[inlet.from])
-    copse_inlets_set(&forest->moving->inlets, to, index, after_bps);
+  copse_inlets_set(&forest->moving->inlets, to, index, after_bps);
   copse_forest_change(forest, (struct copse_edge){inlet.from, to}, inlet.arc, inlet.left_bps, after_bps);
 }
 
