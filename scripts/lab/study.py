@@ -5,6 +5,7 @@ usage: scripts/study sim [STUDY ...] [--runs N] [--out DIRECTORY] | validate | r
 import argparse
 import concurrent.futures
 import csv
+import itertools
 import json
 import os
 import re
@@ -135,14 +136,14 @@ def draw_crowd(rows, directory):
 
 
 def print_levels(rows):
-    """Flows beside packets: the ratio of their times."""
-    key = lambda row: (row.get("core"), row["peers"], row["arrivals"], row["mode"])
-    packets = {key(row): row for row in rows if row["level"] == "packet"}
-    both = [(row, packets[key(row)]) for row in rows if row["level"] == "flow" and key(row) in packets]
-    print("\n| network x | peers | arrivals | mode | mean, flows / packets | last, flows / packets |\n|---|---|---|---|---|---|")
-    for flow, packet in both:
-        print("| {core:g} | {peers} | {arrivals} | {mode} | ".format(**flow) +
-              f"{flow['mean_s'] / packet['mean_s']:.2f} | {flow['max_s'] / packet['max_s']:.2f} |", flush=True)
+    """Flows beside packets: the ratios of their times."""
+    times = {(row["core"], row["peers"], row["level"], row["arrivals"], row["mode"]): (row["mean_s"], row["max_s"]) for row in rows}
+    cases = list(itertools.product(("flash", "poisson"), ("p2p", "cdn")))
+    print("\n| network x | peers | " + " | ".join(f"{arrivals} {mode}: mean | last" for arrivals, mode in cases) + " |\n|" + "---|" * 10)
+    for core, peers in sorted({(core, peers) for core, peers, level, _, _ in times if level == "packet"}):
+        both = [(times[core, peers, "flow", *case], times[core, peers, "packet", *case]) for case in cases]
+        print(f"| {core:g} | {peers} | " + " | ".join(f"{flow / packet:.2f}" for pair in both for flow, packet in zip(*pair)) + " |",
+              flush=True)
 
 
 def simulate_study(name, arguments):
