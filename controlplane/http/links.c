@@ -5,8 +5,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define KEY_BYTES (sizeof "/reserved/" + COPSE_LINK_CHARS)
+
+/* A key of all links from where this one begins. */
+static void
+pop_key(const struct copse_call *call, const char *prefix, char key[KEY_BYTES]) {
+  snprintf(key, KEY_BYTES, "%s%.*s", prefix, (int)strcspn(call->link, "/"), call->link);
+}
 
 /* Answers with the budget that holds now, and what trees hold on the link: more, until they are planned anew. */
 static void
@@ -14,19 +21,20 @@ answer_budget(struct copse_call *call, const json_t *record) {
   const json_t *budget = json_object_get(record, "budget_bps");
   const json_int_t bandwidth_bps =
     json_integer_value(budget != NULL ? budget : json_object_get(record, "bandwidth_bps"));
+  const char *to = strchr(call->link, '/') + 1;
   json_int_t reserved_bps = 0;
   struct copse_value value;
   char key[KEY_BYTES];
-  json_t *reserved = NULL, *rate;
-  const char *holder;
+  json_t *reserved = NULL, *share;
+  const char *session;
 
-  snprintf(key, sizeof(key), "/reserved/%s", call->link);
+  pop_key(call, "/reserved/", key);
   if (copse_store_get(copse_control_store(call->api->control), key, &value) == 0) {
     reserved = json_loads(value.value, 0, NULL);
     copse_value_free(&value);
   }
-  json_object_foreach(reserved, holder, rate) {
-    reserved_bps += json_integer_value(rate);
+  json_object_foreach(reserved, session, share) {
+    reserved_bps += json_integer_value(json_object_get(json_object_get(share, "links"), to));
   }
   json_decref(reserved);
   call->reply.answer.status = 200;
@@ -40,13 +48,15 @@ answer_budget(struct copse_call *call, const json_t *record) {
  * otherwise the reply is set. */
 static int
 change_budget(struct copse_call *call, const uint64_t *budget_bps) {
-  char key[KEY_BYTES], *text = NULL;
+  char key[KEY_BYTES], changed[KEY_BYTES], *text = NULL;
   struct copse_compare compare = {.key = key};
-  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key};
+  struct copse_change changes[] = {{.kind = COPSE_CHANGE_PUT, .key = key},
+                                   {.kind = COPSE_CHANGE_PUT, .key = changed, .value = "\"operator\""}};
   json_t *record;
   int result = 0;
 
   snprintf(key, sizeof(key), "/links/%s", call->link);
+  pop_key(call, "/budgets/", changed);
   record = copse_record_get(call, key, "link", &compare.revision);
   if (record == NULL)
     return 0;
@@ -56,8 +66,8 @@ change_budget(struct copse_call *call, const uint64_t *budget_bps) {
     else
       json_object_del(record, "budget_bps");
     text = json_dumps(record, JSON_COMPACT);
-    change.value = text;
-    result = text != NULL ? copse_record_commit(call, &compare, 1, &change, 1) : -ENOMEM;
+    changes[0].value = text;
+    result = text != NULL ? copse_record_commit(call, &compare, 1, changes, 2) : -ENOMEM;
     if (result == 0)
       answer_budget(call, record);
     else if (result == -ENOMEM)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define TRIES 16
-#define SWEEP_MAX 1024 /* keys at a time */
 #define KEY_BYTES (sizeof("/contributions//") + COPSE_ACCOUNT_BYTES + COPSE_CONTRIBUTION_KEY_BYTES)
 
 static json_t *
@@ -77,25 +76,35 @@ copse_contribute(struct copse_store *store, const char *account, const struct co
   return result;
 }
 
+/* As many as one transaction has room for; returns where to go on. */
+static size_t
+gather_old(const struct copse_values *values, size_t next, uint64_t before_s, struct copse_transaction *transaction) {
+  for (; next < values->count && transaction->change_count < COPSE_STORE_OPERATIONS_MAX; next++) {
+    json_t *json = json_loads(values->items[next].value, 0, NULL);
+
+    if ((uint64_t)json_integer_value(json_object_get(json, "at_s")) < before_s)
+      copse_transaction_delete(transaction, "%s", values->items[next].key);
+    json_decref(json);
+  }
+  return next;
+}
+
 int
 copse_contributions_sweep(struct copse_store *store, uint64_t before_s) {
-  struct copse_transaction transaction = {0};
   struct copse_values values;
-  int result = copse_store_list(store, "/contributions/", &values);
+  size_t next = 0;
+  int result = copse_store_list(store, "/contributions/", &values), swept = 0;
 
   if (result < 0)
     return result;
-  for (size_t i = 0; i < values.count && transaction.change_count < SWEEP_MAX; i++) {
-    json_t *json = json_loads(values.items[i].value, 0, NULL);
+  while (next < values.count && result == 0) {
+    struct copse_transaction transaction = {0};
 
-    if ((uint64_t)json_integer_value(json_object_get(json, "at_s")) < before_s)
-      copse_transaction_delete(&transaction, "%s", values.items[i].key);
-    json_decref(json);
+    next = gather_old(&values, next, before_s, &transaction);
+    result = transaction.change_count == 0 ? 0 : copse_transaction_commit(&transaction, store, NULL, NULL);
+    swept += result == 0 ? (int)transaction.change_count : 0;
+    copse_transaction_free(&transaction);
   }
   copse_values_free(&values);
-  result = transaction.change_count == 0 ? 0 : copse_transaction_commit(&transaction, store, NULL, NULL);
-  if (result == 0)
-    result = (int)transaction.change_count;
-  copse_transaction_free(&transaction);
-  return result;
+  return result < 0 ? result : swept;
 }

@@ -63,8 +63,9 @@ copse_control_commit(struct copse_control *control, const struct copse_compare *
 
   note_written(control, change_count > 0 ? changes[0].key : "nothing", result, &error);
   for (size_t i = 0; i < change_count && result == 0; i++)
-    copse_model_apply(&control->model, changes[i].key, changes[i].kind == COPSE_CHANGE_PUT ? changes[i].value : NULL,
-                      revision);
+    if (changes[i].kind != COPSE_CHANGE_DELETE_PREFIX) /* which keys those were, the watch will tell */
+      copse_model_apply(&control->model, changes[i].key, changes[i].kind == COPSE_CHANGE_PUT ? changes[i].value : NULL,
+                        revision);
   return result;
 }
 

@@ -19,8 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define COMMIT_MAX 256 /* labels written at a time; the rest with the next walk */
-
 bool
 copse_label_lists(const struct copse_installed *installed, const char *pop) {
   return installed != NULL && copse_set_find(&installed->record.quiet, pop) != NULL;
@@ -150,16 +148,53 @@ is_within(const struct copse_set *a, const struct copse_set *b) {
   return true;
 }
 
+/* There is room for one label more and so many compares; otherwise it is written with the next walk. */
+static bool
+has_room(const struct copse_walk *walk, size_t compares) {
+  return walk->labels.change_count < COPSE_STORE_OPERATIONS_MAX &&
+         walk->labels.compare_count + compares <= COPSE_STORE_OPERATIONS_MAX;
+}
+
+/* The root lists the edge's end anew. */
+static bool
+is_new(const struct copse_walk *walk, const struct copse_tree_edge *edge, const struct copse_set *quiet) {
+  return copse_set_find(quiet, edge->to) != NULL && !copse_label_lists(walk->here, edge->to);
+}
+
+/* Of what the root would list anew only as much stays as there is room to compare the parents of. */
+static void
+trim_new(const struct copse_walk *walk, const struct copse_planned_tree *planned, struct copse_set *quiet) {
+  const char *parent = "";
+  size_t parents = 1; /* with the record itself */
+
+  for (size_t i = 0; i < planned->edge_count; i++) {
+    const struct copse_tree_edge *edge = &planned->edges[i];
+
+    if (!is_new(walk, edge, quiet) || strcmp(parent, edge->from) == 0)
+      continue;
+    if (has_room(walk, parents + 1)) {
+      parent = edge->from;
+      parents++;
+    } else {
+      free(copse_set_remove(quiet, edge->to));
+    }
+  }
+}
+
 /* What the root lists anew, its parents must list. */
 static void
 compare_parents(struct copse_walk *walk, const struct copse_session *session, const struct copse_planned_tree *planned,
                 const struct copse_set *quiet) {
+  const char *parent = "";
+
   for (size_t i = 0; i < planned->edge_count; i++) {
     const struct copse_tree_edge *edge = &planned->edges[i];
 
-    if (copse_set_find(quiet, edge->to) != NULL && !copse_label_lists(walk->here, edge->to))
-      copse_transaction_compare(&walk->labels, revision_of(copse_session_label(session, planned->id, edge->from)),
-                                "/sessions/%s/labels/%s/%s", session->id, planned->id, edge->from);
+    if (!is_new(walk, edge, quiet) || strcmp(parent, edge->from) == 0)
+      continue;
+    parent = edge->from;
+    copse_transaction_compare(&walk->labels, revision_of(copse_session_label(session, planned->id, parent)),
+                              "/sessions/%s/labels/%s/%s", session->id, planned->id, parent);
   }
 }
 
@@ -168,7 +203,7 @@ put(struct copse_walk *walk, const struct copse_session *session, const struct c
     const struct copse_label_record *record, struct copse_shadow_tree *tree) {
   const char *pop = walk->control->config->pop;
 
-  if (walk->labels.change_count >= COMMIT_MAX)
+  if (!has_room(walk, 2))
     return;
   tree->label_noted = true;
   copse_transaction_compare(&walk->labels, revision_of(walk->here), "/sessions/%s/labels/%s/%s", session->id,
@@ -197,6 +232,8 @@ copse_labels_note(struct copse_walk *walk, const struct copse_session *session,
   }
   ready = record.label == COPSE_LABEL_NONE ? list_uncharged(walk, session, planned, tree, &record.quiet)
                                            : list_unsent(walk, planned, tree, &record.quiet);
+  if (record.label == COPSE_LABEL_NONE)
+    trim_new(walk, planned, &record.quiet);
   if (ready && (before == NULL || before->label != record.label || !is_within(&before->quiet, &record.quiet) ||
                 !is_within(&record.quiet, &before->quiet)))
     put(walk, session, planned, &record, tree);
@@ -218,7 +255,7 @@ copse_labels_strike(struct copse_walk *walk) {
   for (size_t i = 0; i < model->sessions.count; i++) {
     const struct copse_session *session = model->sessions.items[i];
 
-    for (size_t j = 0; j < session->installed.count && walk->labels.change_count < COMMIT_MAX; j++) {
+    for (size_t j = 0; j < session->installed.count && has_room(walk, 1); j++) {
       const struct copse_installed *installed = session->installed.items[j];
 
       if (!is_here(walk, installed->pop) || copse_shadow_tree(walk->shadow, installed->tree) != NULL ||

@@ -89,13 +89,9 @@ static json_t *
 link_json(const struct copse_model *model, const struct copse_link *link, uint64_t now_s) {
   struct copse_link_now now;
   const uint64_t capacity_bps = copse_link_capacity(link);
-  uint64_t reserved_bps = 0;
-  const char *holder;
-  json_t *rate, *json;
+  const uint64_t reserved_bps = link->reserved_bps;
+  json_t *json;
 
-  json_object_foreach(link->reserved, holder, rate) {
-    reserved_bps += (uint64_t)json_integer_value(rate);
-  }
   copse_stats_link(model, link->from, link->to, now_s, &now);
   json = json_pack("{s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:f, s:s, s:I, s:I, s:I, s:I}", "from", link->from, "to",
                    link->to, "bandwidth_bps", (json_int_t)link->record.bandwidth_bps, "configured_bps",

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const prefixes[] = {"/pops/",   "/links/",    "/reserved/", "/measured/", "/stamp/",
-                                       "/egress/", "/accounts/", "/stats/",    "/sessions/"};
+/* Budgets come after when they changed last: read the other way round, a change between the two would be missed. */
+static const char *const prefixes[] = {"/pops/",     "/budgets/", "/links/",    "/egress/", "/reserved/",
+                                       "/measured/", "/stamp/",   "/accounts/", "/stats/",  "/sessions/"};
 
 void *
 copse_entry(struct copse_set *set, const char *name, size_t bytes) {
@@ -92,34 +93,38 @@ apply_stats(struct copse_model *model, const char *name, const json_t *value, ui
   return 0;
 }
 
-/* The link's object, made when missing; null also when the name is not "U/V". */
-static struct copse_link *
-link_entry(struct copse_model *model, const char *name) {
-  const char *slash = strchr(name, '/');
+struct copse_link *
+copse_model_link_entry(struct copse_model *model, const char *from, const char *to) {
+  char name[2 * COPSE_NAME_BYTES];
   struct copse_link *link;
 
-  if (slash == NULL || slash - name >= COPSE_NAME_BYTES || strlen(slash + 1) >= COPSE_NAME_BYTES)
+  if (strlen(from) >= COPSE_NAME_BYTES || strlen(to) >= COPSE_NAME_BYTES)
     return NULL;
+  snprintf(name, sizeof(name), "%s/%s", from, to);
   link = copse_entry(&model->links, name, sizeof(*link));
   if (link != NULL && link->from[0] == '\0') {
-    memcpy(link->from, name, (size_t)(slash - name));
-    copse_copy(link->to, sizeof(link->to), slash + 1);
+    copse_copy(link->from, sizeof(link->from), from);
+    copse_copy(link->to, sizeof(link->to), to);
   }
   return link;
 }
 
-static void
-link_free(void *object) {
-  struct copse_link *link = object;
+/* The same for "U/V"; null also when the name is not that. */
+static struct copse_link *
+link_entry(struct copse_model *model, const char *name) {
+  const char *slash = strchr(name, '/');
+  char from[COPSE_NAME_BYTES];
 
-  json_decref(link->reserved);
-  free(link);
+  if (slash == NULL || slash - name >= COPSE_NAME_BYTES || strlen(slash + 1) >= COPSE_NAME_BYTES)
+    return NULL;
+  copse_copy(from, (size_t)(slash - name) + 1, name);
+  return copse_model_link_entry(model, from, slash + 1);
 }
 
-static void
-link_sweep(struct copse_model *model, struct copse_link *link) {
-  if (link->revision == 0 && link->reserved == NULL && link->measured_revision == 0 && link->stamp_revision == 0)
-    link_free(copse_set_remove(&model->links, link->name));
+void
+copse_model_link_sweep(struct copse_model *model, struct copse_link *link) {
+  if (link->revision == 0 && link->reserved_bps == 0 && link->measured_revision == 0 && link->stamp_revision == 0)
+    free(copse_set_remove(&model->links, link->name));
 }
 
 static int
@@ -134,23 +139,7 @@ apply_link(struct copse_model *model, const char *name, const json_t *value, uin
   if (link->revision == 0)
     link->record = (struct copse_link_record){0};
   plans_stale(model);
-  link_sweep(model, link);
-  return 0;
-}
-
-static int
-apply_reserved(struct copse_model *model, const char *name, json_t *value, uint64_t revision) {
-  struct copse_link *link = link_entry(model, name);
-
-  if (link == NULL)
-    return -ENOMEM;
-  if (revision < link->reserved_revision)
-    return 0;
-  json_decref(link->reserved);
-  link->reserved = json_is_object(value) ? json_incref(value) : NULL;
-  link->reserved_revision = link->reserved != NULL ? revision : 0;
-  plans_stale(model); /* a tree that did not fit may now */
-  link_sweep(model, link);
+  copse_model_link_sweep(model, link);
   return 0;
 }
 
@@ -187,7 +176,7 @@ apply_measured(struct copse_model *model, const char *name, const json_t *value,
   link->measured_revision = copse_measured_read(value, &link->measured) ? revision : 0;
   if (copse_link_capacity(link) != before)
     plans_stale(model);
-  link_sweep(model, link);
+  copse_model_link_sweep(model, link);
   return 0;
 }
 
@@ -200,7 +189,7 @@ apply_stamp(struct copse_model *model, const char *name, const json_t *value, ui
   if (revision < link->stamp_revision)
     return 0;
   link->stamp_revision = copse_stamp_read(value, &link->stamp) ? revision : 0;
-  link_sweep(model, link);
+  copse_model_link_sweep(model, link);
   return 0;
 }
 
@@ -222,8 +211,12 @@ apply_value(struct copse_model *model, const char *key, json_t *value, uint64_t 
     return apply_pop(model, name, value, revision);
   if ((name = below(key, "/links/", SIZE_MAX - 1)) != NULL)
     return apply_link(model, name, value, revision);
-  if ((name = below(key, "/reserved/", SIZE_MAX - 1)) != NULL)
-    return apply_reserved(model, name, value, revision);
+  if ((name = below(key, "/reserved/", COPSE_NAME_BYTES - 1)) != NULL) {
+    plans_stale(model); /* a tree that did not fit may now */
+    return copse_model_apply_reserved(model, name, value, revision);
+  }
+  if ((name = below(key, "/budgets/", COPSE_NAME_BYTES - 1)) != NULL)
+    return copse_model_apply_budgets(model, name, value, revision);
   if ((name = below(key, "/measured/", SIZE_MAX - 1)) != NULL)
     return apply_measured(model, name, value, revision);
   if ((name = below(key, "/stamp/", SIZE_MAX - 1)) != NULL)
@@ -332,7 +325,8 @@ copse_model_load(struct copse_model *model, struct copse_store *store, uint64_t 
 void
 copse_model_free(struct copse_model *model) {
   copse_set_free(&model->pops, free);
-  copse_set_free(&model->links, link_free);
+  copse_set_free(&model->links, free);
+  copse_set_free(&model->outlets, copse_model_outlet_free);
   copse_set_free(&model->egress, free);
   copse_set_free(&model->accounts, free);
   copse_set_free(&model->stats, stats_free);

@@ -36,8 +36,16 @@ struct copse_link {
   struct copse_measured_record measured;
   uint64_t stamp_revision; /* 0: there is no key */
   struct copse_stamp_record stamp;
+  uint64_t reserved_bps; /* by all sessions */
+};
+
+/* What is the same for all links from a PoP: they are sold together. */
+struct copse_pop_links {
+  char pop[COPSE_NAME_BYTES];
   uint64_t reserved_revision; /* 0: nothing is reserved */
-  json_t *reserved;           /* {"S/P": bps} or null: what trees of session S rooted at P hold */
+  json_t *reserved;           /* {"S":{"bps","links":{"V":bps}}} or null */
+  uint64_t reserved_bps;      /* of the PoP's egress, by all sessions */
+  uint64_t budgets_revision;  /* when a budget of a link from there, or its egress, changed last; 0: never */
 };
 
 struct copse_pop_stats {
@@ -96,6 +104,7 @@ struct copse_scheduler;
 /* What an owner knows of its planning: of one term, nothing of an earlier one holds. See owner.c. */
 struct copse_planning {
   bool stale;      /* what the plan was made of may have changed */
+  bool unsettled;  /* what is reserved for it may be more than its plan needs */
   uint64_t due_ms; /* 0: not due */
   uint64_t improve_due_ms;
   uint64_t tries;
@@ -117,6 +126,7 @@ struct copse_session {
   struct copse_set ledgers;   /* struct copse_tree_ledger */
   uint64_t plan_revision;
   struct copse_plan_record plan;
+  size_t outlets; /* PoPs on whose links something is reserved for it */
   uint64_t orders_revision;
   char *orders;                      /* text of the scheduler's state */
   struct copse_scheduler *scheduler; /* decoded when asked for, null: not yet */
@@ -127,7 +137,7 @@ struct copse_session {
 };
 
 struct copse_model {
-  struct copse_set pops, links, egress, accounts, sessions;
+  struct copse_set pops, links, outlets, egress, accounts, sessions;
   struct copse_set stats;      /* struct copse_pop_stats */
   struct copse_set deleted[2]; /* keys and the revision they went at: the latest, and those before them */
   bool changed;                /* since the user last cleared it, but for stats */
@@ -148,6 +158,11 @@ struct copse_link *copse_model_link(const struct copse_model *model, const char 
 bool copse_link_configured(const struct copse_link *link);
 /* Layer 3 bit/s of a link that plans may hold: what is configured, lowered by what is measured. */
 uint64_t copse_link_capacity(const struct copse_link *link);
+/* What sessions other than this one hold on a link, and of a PoP's egress. */
+uint64_t copse_link_held_by_others(const struct copse_model *model, const struct copse_link *link,
+                                   const struct copse_session *session);
+uint64_t copse_egress_held_by_others(const struct copse_model *model, const char *pop,
+                                     const struct copse_session *session);
 /* Null when there is none; a session whose record is gone is none. */
 struct copse_session *copse_model_session(const struct copse_model *model, const char *id);
 /* Null when there is none, or only its progress is left. Walks over session->members skip those of revision 0. */
@@ -158,7 +173,7 @@ const struct copse_installed *copse_session_label(const struct copse_session *se
                                                   const char *pop);
 /* The tree the plan has for a root, whatever its status; null when there is none. */
 struct copse_planned_tree *copse_session_rooted(const struct copse_session *session, const char *root);
-/* Its plan holds something of links. */
+/* Its plan holds something of links, or something is reserved for it. */
 bool copse_session_holds(const struct copse_session *session);
 /* The number of blocks. */
 uint32_t copse_session_blocks(const struct copse_session *session);

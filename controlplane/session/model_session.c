@@ -70,7 +70,7 @@ apply_owner(struct copse_session *session, const json_t *value, uint64_t revisio
     return 0;
   session->owner[0] = '\0';
   session->owner_revision = 0;
-  session->planning = (struct copse_planning){.stale = true};
+  session->planning = (struct copse_planning){.stale = true, .unsettled = true};
   if (owner != NULL && strlen(owner) < sizeof(session->owner)) {
     copse_copy(session->owner, sizeof(session->owner), owner);
     session->owner_revision = revision;
@@ -82,6 +82,8 @@ static int
 apply_plan(struct copse_session *session, const json_t *value, uint64_t revision) {
   if (revision < session->plan_revision)
     return 0;
+  if (revision > session->plan_revision)
+    session->planning.unsettled = true;
   copse_plan_record_free(&session->plan);
   session->plan_revision = value != NULL && copse_plan_read(value, &session->plan) ? revision : 0;
   session->planning.stale = true;
@@ -204,7 +206,22 @@ static bool
 is_empty(const struct copse_session *session) {
   return session->revision == 0 && session->owner_revision == 0 && session->plan_revision == 0 &&
          session->orders_revision == 0 && session->members.count == 0 && session->installed.count == 0 &&
-         session->areas.count == 0 && session->ledgers.count == 0;
+         session->areas.count == 0 && session->ledgers.count == 0 && session->outlets == 0;
+}
+
+int
+copse_model_count_outlet(struct copse_model *model, const char *id, int by) {
+  struct copse_session *session;
+
+  if (strlen(id) != COPSE_SESSION_BYTES - 1)
+    return 0;
+  session = copse_entry(&model->sessions, id, sizeof(*session));
+  if (session == NULL)
+    return -ENOMEM;
+  session->outlets += (size_t)by;
+  if (is_empty(session))
+    copse_model_session_free(copse_set_remove(&model->sessions, id));
+  return 0;
 }
 
 static int
@@ -297,7 +314,7 @@ copse_session_holds(const struct copse_session *session) {
   for (size_t i = 0; i < session->plan.tree_count; i++)
     if (session->plan.trees[i].status == COPSE_TREE_OK)
       return true;
-  return session->plan.leaving_count > 0;
+  return session->plan.leaving_count > 0 || session->outlets > 0;
 }
 
 uint32_t

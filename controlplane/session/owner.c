@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One PoP of a session's V' makes its plans: elected through the store, fenced by the revision of its election. */
-#include "plan.h"
-#include "state.h"
+#include "carry_out.h"
 #include <copse/log.h>
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +14,7 @@
 
 static bool
 is_mine(const struct copse_control *control, const struct copse_session *session) {
-  return strcmp(session->owner, control->config->pop) == 0;
+  return session != NULL && session->owner_revision != 0 && strcmp(session->owner, control->config->pop) == 0;
 }
 
 static bool
@@ -96,26 +95,32 @@ same_plan(const struct copse_plan_record *a, const struct copse_plan_record *b) 
   return same;
 }
 
-/* Makes the plan and commits it, with `record` as the session's if not null. -EAGAIN: the store has moved on. */
+static struct copse_session *
+session_of(const struct copse_control *control, const char *id) {
+  return copse_set_find(&control->model.sessions, id);
+}
+
+/* Makes the plan and carries it out, with `record` as the session's if not null; settles what is not. -EAGAIN: the
+ * store has moved on. Refreshes the model. */
 static int
-plan(struct copse_control *control, struct copse_session *session, const json_t *record, bool improve) {
+plan(struct copse_control *control, const char *id, const json_t *record, bool improve) {
+  const struct copse_session *session = session_of(control, id);
   struct copse_error error = {.text = ""};
-  struct copse_transaction commit = {0};
   struct copse_plan_record made;
   int result = copse_plan_make(&control->model, session, control->config, improve, &made, &error);
 
   if (result < 0) {
-    copse_log(COPSE_LOG_ERROR, "session %s: no plan: %s", session->id, error.text);
+    copse_log(COPSE_LOG_ERROR, "session %s: no plan: %s", id, error.text);
     return result;
   }
-  if (record == NULL && session->plan_revision != 0 && same_plan(&made, &session->plan)) {
+  if (record == NULL && (session->plan_revision != 0 ? same_plan(&made, &session->plan) : session->revision == 0)) {
     copse_plan_record_free(&made);
-    return 0;
+    return session->planning.unsettled ? copse_reservations_settle(control, id) : 0;
   }
-  copse_plan_commit(&control->model, session, &made, record, &commit);
+  result = copse_plan_carry_out(control, id, &made, record);
   copse_plan_record_free(&made);
-  result = copse_control_transact(control, &commit);
-  if (result == 0)
+  session = session_of(control, id);
+  if (result == 0 && session != NULL)
     describe(session);
   return result;
 }
@@ -130,19 +135,26 @@ lacks_tree(const struct copse_session *session) {
 
 /* Plans, or improves the plan. A plan that lacks trees is to be improved a moment later: once, whatever comes of it. */
 static void
-plan_now(struct copse_control *control, struct copse_session *session, bool improve, uint64_t now_ms) {
-  uint64_t *due_ms = improve ? &session->planning.improve_due_ms : &session->planning.due_ms, delay;
+plan_now(struct copse_control *control, const char *id, bool improve, uint64_t now_ms) {
+  int result = plan(control, id, NULL, improve);
+  struct copse_session *session = session_of(control, id);
+  struct copse_planning *planning;
+  uint64_t *due_ms, delay;
 
-  if (plan(control, session, NULL, improve) == 0) {
-    copse_plan_digest(&control->model, session, control->config, session->planning.digest); /* with what leaves now */
-    *due_ms = session->planning.tries = 0;
-    if (!improve && session->planning.improve_due_ms == 0 && lacks_tree(session))
-      session->planning.improve_due_ms = now_ms + IMPROVE_MS;
+  if (session == NULL)
+    return;
+  planning = &session->planning;
+  due_ms = improve ? &planning->improve_due_ms : &planning->due_ms;
+  if (result == 0 && !planning->unsettled) {
+    copse_plan_digest(&control->model, session, control->config, planning->digest); /* with what leaves now */
+    *due_ms = planning->tries = 0;
+    if (!improve && planning->improve_due_ms == 0 && lacks_tree(session))
+      planning->improve_due_ms = now_ms + IMPROVE_MS;
     return;
   }
   /* Others were faster, or the store is ill: soon again, by and by less often, never in step with them. */
-  delay = 10ULL << (session->planning.tries < 7 ? session->planning.tries : 7);
-  session->planning.tries++;
+  delay = 10ULL << (planning->tries < 7 ? planning->tries : 7);
+  planning->tries++;
   *due_ms = now_ms + delay + (uint64_t)random() % delay;
   if (*due_ms > now_ms + RETRY_MAX_MS)
     *due_ms = now_ms + RETRY_MAX_MS;
@@ -151,19 +163,23 @@ plan_now(struct copse_control *control, struct copse_session *session, bool impr
 /* Plans when what a plan is made of has changed, a moment later: changes come in swarms. */
 static void
 plan_when_due(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
-  uint8_t digest[sizeof(session->planning.digest)];
+  struct copse_planning *planning = &session->planning;
+  char id[COPSE_SESSION_BYTES];
+  uint8_t digest[sizeof(planning->digest)];
 
-  if (session->planning.stale) {
-    session->planning.stale = false;
+  copse_copy(id, sizeof(id), session->id);
+  if (planning->stale) {
+    planning->stale = false;
     copse_plan_digest(&control->model, session, control->config, digest);
-    if (session->planning.due_ms == 0 && memcmp(digest, session->planning.digest, sizeof(digest)) != 0)
-      session->planning.due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
+    if (planning->due_ms == 0 && memcmp(digest, planning->digest, sizeof(digest)) != 0)
+      planning->due_ms = now_ms + (session->plan_revision == 0 || session->finished ? 0 : DEBOUNCE_MS);
   }
-  if (session->planning.due_ms != 0 && now_ms >= session->planning.due_ms)
-    plan_now(control, session, false, now_ms);
-  else if (session->planning.due_ms == 0 && session->planning.improve_due_ms != 0 &&
-           now_ms >= session->planning.improve_due_ms)
-    plan_now(control, session, true, now_ms);
+  if (planning->unsettled && planning->due_ms == 0)
+    planning->due_ms = now_ms;
+  if (planning->due_ms != 0 && now_ms >= planning->due_ms)
+    plan_now(control, id, false, now_ms);
+  else if (planning->due_ms == 0 && planning->improve_due_ms != 0 && now_ms >= planning->improve_due_ms)
+    plan_now(control, id, true, now_ms);
 }
 
 /* Somebody wanted the content, and everybody has it. Members of a PoP that is silent count: they will be back, and be
@@ -182,10 +198,20 @@ all_done(const struct copse_session *session) {
   return wanted;
 }
 
-/* `completed` tells an end that came by itself, after which others may still join, from one that was ordered. */
+static bool
+says_finished(const struct copse_session *session) {
+  const char *state = json_string_value(json_object_get(session->record, "state"));
+
+  return state != NULL && strcmp(state, "finished") == 0;
+}
+
+/* `completed` tells an end that came by itself, after which others may still join, from one that was ordered. Refreshes
+ * the model. */
 static void
 finish_when_done(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  char id[COPSE_SESSION_BYTES];
   json_t *record;
+  int result;
 
   if (session->finished || !all_done(session)) {
     session->planning.done_since_ms = 0;
@@ -195,30 +221,37 @@ finish_when_done(struct copse_control *control, struct copse_session *session, u
     session->planning.done_since_ms = now_ms;
   if (now_ms - session->planning.done_since_ms < control->config->finish_ms)
     return;
+  copse_copy(id, sizeof(id), session->id);
   record = json_deep_copy(session->record);
   json_object_set_new(record, "state", json_string("finished"));
   json_object_set_new(record, "completed", json_true());
   session->finished = true; /* for the plan: none */
-  if (record == NULL || plan(control, session, record, false) < 0)
-    session->finished = false;
-  else
-    copse_log(COPSE_LOG_INFO, "session %s: all members have the content", session->id);
+  result = record == NULL ? -ENOMEM : plan(control, id, record, false);
+  session = session_of(control, id);
+  if (result == 0)
+    copse_log(COPSE_LOG_INFO, "session %s: all members have the content", id);
+  else if (session != NULL)
+    session->finished = says_finished(session);
   json_decref(record);
 }
 
 static void
 walk_session(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+  char id[COPSE_SESSION_BYTES];
+
+  copse_copy(id, sizeof(id), session->id);
   if (session->owner_revision == 0) {
     if (may_own(control, session))
       stand_for_election(control, session);
     return;
   }
-  if (!is_mine(control, session))
-    return;
-  if (session->revision != 0)
+  if (is_mine(control, session) && session->revision != 0)
     finish_when_done(control, session, now_ms);
-  plan_when_due(control, session, now_ms);
-  if (session->planning.due_ms == 0 && !may_own(control, session))
+  session = session_of(control, id);
+  if (is_mine(control, session))
+    plan_when_due(control, session, now_ms);
+  session = session_of(control, id);
+  if (is_mine(control, session) && session->planning.due_ms == 0 && !may_own(control, session))
     resign(control, session);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the members of a session to its trees: what the paper hands to the owner PoP, and the transaction that makes it
- * so. No clock, no I/O.
+/* From the members of a session to its trees: what the paper hands to the owner PoP. No clock, no I/O; carry_out.h
+ * makes it so.
  *
  * The uplinks of an area are those of all its members: every peer that is admitted may send. C_i comes from the credit
  * of the accounts of the area's members, each counted once, and what its tree still holds of it; it is kept while it
@@ -27,22 +27,13 @@ int copse_plan_make(const struct copse_model *model, const struct copse_session 
  * again when they are gone. -ENOMEM. */
 int copse_plan_switch(const struct copse_model *model, const struct copse_session *session,
                       struct copse_plan_record *plan);
-/* What a plan holds, {"U/V": {"S/P": bps}} by link and root; null when memory is short. */
-json_t *copse_plan_holdings(const struct copse_session *session, const struct copse_plan_record *plan);
 /* A PoP that lives still has the tree installed. */
 bool copse_tree_is_held(const struct copse_model *model, const struct copse_session *session, const char *tree);
-/* What sessions other than this one hold on a link. */
-uint64_t copse_link_held_by_others(const struct copse_link *link, const struct copse_session *session);
 
 /* A digest of what the plan is made of, but for other sessions' reservations unless a tree is infeasible: a plan whose
  * inputs did not change is not made again. */
 void copse_plan_digest(const struct copse_model *model, const struct copse_session *session,
                        const struct copse_control_config *config, uint8_t digest[32]);
-
-/* Adds to an empty transaction what replaces the session's plan by this one together with its reservations, so that no
- * link is oversold whatever other owners do. `record`, if not null, replaces the session's own record as well. */
-void copse_plan_commit(const struct copse_model *model, const struct copse_session *session,
-                       const struct copse_plan_record *plan, const json_t *record, struct copse_transaction *commit);
 
 /* An edge of a tree and what is behind it. */
 struct copse_branch {

@@ -43,19 +43,6 @@ add_name(struct copse_inputs *inputs, const char *name) {
   return true;
 }
 
-uint64_t
-copse_link_held_by_others(const struct copse_link *link, const struct copse_session *session) {
-  uint64_t sum = 0;
-  const char *tree;
-  json_t *rate;
-
-  json_object_foreach(link->reserved, tree, rate) {
-    if (strncmp(tree, session->id, COPSE_SESSION_BYTES - 1) != 0)
-      sum += (uint64_t)json_integer_value(rate);
-  }
-  return sum;
-}
-
 static uint64_t
 less(uint64_t from, uint64_t amount) {
   return from > amount ? from - amount : 0;
@@ -90,15 +77,15 @@ add_network(struct copse_inputs *inputs, const struct copse_model *model, const 
   for (uint32_t i = 0; i < inputs->name_count; i++) {
     const struct copse_egress *egress = copse_set_find(&model->egress, inputs->names[i]);
 
-    inputs->egress_bps[i] = egress == NULL ? COPSE_NO_LIMIT : egress->record.egress_bps;
+    inputs->egress_bps[i] =
+      egress == NULL ? COPSE_NO_LIMIT
+                     : less(egress->record.egress_bps, copse_egress_held_by_others(model, inputs->names[i], session));
   }
   for (size_t i = 0; i < model->links.count; i++) {
     const struct copse_link *link = model->links.items[i];
-    uint64_t others = copse_link_held_by_others(link, session);
+    uint64_t others = copse_link_held_by_others(model, link, session);
     uint32_t from = copse_inputs_number(inputs, link->from), to = copse_inputs_number(inputs, link->to);
 
-    if (inputs->egress_bps[from] != COPSE_NO_LIMIT)
-      inputs->egress_bps[from] = less(inputs->egress_bps[from], others);
     if (link->record.bandwidth_bps == 0 || from == to)
       continue;
     const uint64_t capacity_bps = copse_link_capacity(link);

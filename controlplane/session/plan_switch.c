@@ -3,6 +3,7 @@
  * links what it held: it is `leaving` until the last of them has let it go. Only one tree of a root carries at a time,
  * its members being moved from one to the other at once, so old and new of one root share what they hold. Trees that do
  * not fit beside what others still hold have to wait: the root keeps the tree it has. */
+#include "holdings.h"
 #include "plan.h"
 #include <errno.h>
 #include <stdio.h>
@@ -22,131 +23,42 @@ copse_tree_is_held(const struct copse_model *model, const struct copse_session *
 struct switching {
   const struct copse_model *model;
   const struct copse_session *session;
-  json_t *holdings; /* of trees that stay, of those that leave, and of those that could not be replaced yet */
-  json_t *sums;     /* by link, and by PoP with a limit: what all sessions hold; counted when first asked, then kept */
+  struct copse_holdings holdings; /* of trees that stay, of those that leave, and of those that wait to be replaced */
 };
 
-/* What all sessions hold of a link, or out of a PoP: an integer in `sums`, NULL without memory. */
-static json_t *
-sum_of(const struct switching *switching, const char *name, uint64_t (*count)(const struct switching *, const char *)) {
-  json_t *sum = json_object_get(switching->sums, name);
-
-  if (sum == NULL) {
-    sum = json_integer((json_int_t)count(switching, name));
-    json_object_set_new(switching->sums, name, sum);
-  }
-  return sum;
-}
-
-static uint64_t
-count_link(const struct switching *switching, const char *name) {
-  const struct copse_link *link = copse_set_find(&switching->model->links, name);
-
-  return link != NULL ? copse_link_held_by_others(link, switching->session) : 0;
-}
-
-static uint64_t
-count_pop(const struct switching *switching, const char *pop) {
-  uint64_t sum = 0;
-
-  for (size_t i = 0; i < switching->model->links.count; i++) {
-    const struct copse_link *link = switching->model->links.items[i];
-
-    if (strcmp(link->from, pop) == 0)
-      sum += (uint64_t)json_integer_value(sum_of(switching, link->name, count_link));
-  }
-  return sum;
-}
-
-static void
-add_to(json_t *sum, uint64_t more) {
-  json_integer_set(sum, json_integer_value(sum) + (json_int_t)more);
-}
-
-/* Raises what the tree's root holds on each of its links to the rate. */
-static void
-hold(const struct switching *switching, const struct copse_planned_tree *tree, uint64_t rate_bps) {
-  char holder[COPSE_SESSION_BYTES + COPSE_NAME_BYTES];
-
-  snprintf(holder, sizeof(holder), "%s/%s", switching->session->id, tree->root);
-  for (size_t i = 0; i < tree->edge_count; i++) {
-    const struct copse_tree_edge *edge = &tree->edges[i];
-    char link[2 * COPSE_NAME_BYTES];
-    json_t *held;
-    uint64_t has;
-
-    snprintf(link, sizeof(link), "%s/%s", edge->from, edge->to);
-    held = json_object_get(switching->holdings, link);
-    if (held == NULL) {
-      held = json_object();
-      json_object_set_new(switching->holdings, link, held);
-    }
-    has = (uint64_t)json_integer_value(json_object_get(held, holder));
-    if (has >= rate_bps)
-      continue;
-    json_object_set_new(held, holder, json_integer((json_int_t)rate_bps));
-    if (switching->sums != NULL) {
-      add_to(json_object_get(switching->sums, edge->from), rate_bps - has);
-      add_to(sum_of(switching, link, count_link), rate_bps - has);
-    }
-  }
-}
-
-json_t *
-copse_plan_holdings(const struct copse_session *session, const struct copse_plan_record *plan) {
-  struct switching switching = {.session = session, .holdings = json_object()};
-
-  for (size_t i = 0; i < plan->tree_count; i++)
-    hold(&switching, &plan->trees[i], plan->trees[i].rate_bps);
-  for (size_t i = 0; i < plan->leaving_count; i++)
-    hold(&switching, &plan->leaving[i], plan->leaving[i].rate_bps);
-  return switching.holdings;
-}
-
-static uint64_t
-held_on(const struct switching *switching, const struct copse_link *link) {
-  return (uint64_t)json_integer_value(sum_of(switching, link->name, count_link));
-}
-
-/* What an edge needs in addition to what the tree's root holds on its link. */
-static uint64_t
-needs(const struct switching *switching, const struct copse_planned_tree *tree, const struct copse_tree_edge *edge) {
-  char link[2 * COPSE_NAME_BYTES], holder[COPSE_SESSION_BYTES + COPSE_NAME_BYTES];
-  uint64_t has;
-
-  snprintf(link, sizeof(link), "%s/%s", edge->from, edge->to);
-  snprintf(holder, sizeof(holder), "%s/%s", switching->session->id, tree->root);
-  has = (uint64_t)json_integer_value(json_object_get(json_object_get(switching->holdings, link), holder));
-  return tree->rate_bps > has ? tree->rate_bps - has : 0;
-}
-
 static bool
-egress_fits(const struct switching *switching, const struct copse_planned_tree *tree, const char *pop) {
+egress_fits(const struct switching *switching, const struct copse_planned_tree *tree, const uint64_t *more,
+            const char *pop) {
   const struct copse_egress *egress = copse_set_find(&switching->model->egress, pop);
   uint64_t sum;
 
   if (egress == NULL)
     return true;
-  sum = (uint64_t)json_integer_value(sum_of(switching, pop, count_pop));
+  sum = copse_egress_held_by_others(switching->model, pop, switching->session) +
+        copse_holdings_egress(&switching->holdings, pop);
   for (size_t i = 0; i < tree->edge_count; i++)
     if (strcmp(tree->edges[i].from, pop) == 0)
-      sum += needs(switching, tree, &tree->edges[i]);
+      sum += more[i];
   return sum <= egress->record.egress_bps;
 }
 
 /* What the tree needs is free on every link, and out of every PoP. */
 static bool
-fits(const struct switching *switching, const struct copse_planned_tree *tree) {
+fits(struct switching *switching, const struct copse_planned_tree *tree) {
+  const uint64_t *more = copse_holdings_more(&switching->holdings, tree, tree->rate_bps);
+
   for (size_t i = 0; i < tree->edge_count; i++) {
     const struct copse_tree_edge *edge = &tree->edges[i];
-    uint64_t more = needs(switching, tree, edge);
-    char name[2 * COPSE_NAME_BYTES];
     const struct copse_link *link;
 
-    snprintf(name, sizeof(name), "%s/%s", edge->from, edge->to);
-    link = copse_set_find(&switching->model->links, name);
-    if (more > 0 && (link == NULL || held_on(switching, link) + more > copse_link_capacity(link) ||
-                     !egress_fits(switching, tree, edge->from)))
+    if (more[i] == 0)
+      continue;
+    link = copse_model_link(switching->model, edge->from, edge->to);
+    if (link == NULL ||
+        copse_link_held_by_others(switching->model, link, switching->session) +
+            copse_holdings_link(&switching->holdings, edge->from, edge->to) + more[i] >
+          copse_link_capacity(link) ||
+        !egress_fits(switching, tree, more, edge->from))
       return false;
   }
   return true;
@@ -181,19 +93,19 @@ hold_old(struct switching *switching, const struct copse_plan_record *plan) {
 
   for (size_t i = 0; i < before->leaving_count; i++)
     if (copse_tree_is_held(switching->model, switching->session, before->leaving[i].id))
-      hold(switching, &before->leaving[i], before->leaving[i].rate_bps);
+      copse_holdings_add(&switching->holdings, &before->leaving[i], before->leaving[i].rate_bps);
   for (size_t i = 0; i < before->tree_count; i++) {
     const struct copse_planned_tree *old = &before->trees[i];
 
     if (old->status == COPSE_TREE_OK && !is_planned(plan, old->id) &&
         copse_tree_is_held(switching->model, switching->session, old->id))
-      hold(switching, old, old->rate_bps);
+      copse_holdings_add(&switching->holdings, old, old->rate_bps);
   }
   for (size_t i = 0; i < plan->tree_count; i++) { /* a tree that stays takes a lower rate at once */
     const struct copse_planned_tree *tree = &plan->trees[i], *old = copse_session_tree(switching->session, tree->id);
 
     if (tree->status == COPSE_TREE_OK && old != NULL)
-      hold(switching, old, tree->rate_bps < old->rate_bps ? tree->rate_bps : old->rate_bps);
+      copse_holdings_add(&switching->holdings, old, tree->rate_bps < old->rate_bps ? tree->rate_bps : old->rate_bps);
   }
 }
 
@@ -267,7 +179,7 @@ put_in_place(struct switching *switching, struct copse_plan_record *plan, struct
     if (tree->status != COPSE_TREE_OK)
       continue;
     if (fits(switching, tree)) {
-      hold(switching, tree, tree->rate_bps);
+      copse_holdings_add(&switching->holdings, tree, tree->rate_bps);
       continue;
     }
     kept = hold_back(switching, tree);
@@ -282,9 +194,9 @@ put_in_place(struct switching *switching, struct copse_plan_record *plan, struct
 int
 copse_plan_switch(const struct copse_model *model, const struct copse_session *session,
                   struct copse_plan_record *plan) {
-  struct switching switching = {.model = model, .session = session, .holdings = json_object(), .sums = json_object()};
+  struct switching switching = {.model = model, .session = session};
   struct copse_planned_tree *stuck = NULL;
-  int result = switching.holdings != NULL && switching.sums != NULL ? 0 : -ENOMEM;
+  int result = copse_holdings_create(&switching.holdings, model, session, plan);
 
   if (result == 0) {
     hold_old(&switching, plan);
@@ -303,7 +215,6 @@ copse_plan_switch(const struct copse_model *model, const struct copse_session *s
     if (result == 0)
       plan->leaving[plan->leaving_count++] = old;
   }
-  json_decref(switching.sums);
-  json_decref(switching.holdings);
+  copse_holdings_free(&switching.holdings);
   return result;
 }

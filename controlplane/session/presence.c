@@ -48,27 +48,48 @@ end_former_lease(struct copse_control *control) {
     copse_control_refresh(control);
 }
 
-static const struct copse_arc *
-configured_arc(const struct copse_topology *topology, const struct copse_link *link, size_t *index) {
+static bool
+is_configured(const struct copse_topology *topology, const struct copse_link *link) {
   for (size_t i = 0; i < topology->arc_count; i++) {
     const struct copse_arc *arc = &topology->arcs[i];
 
-    if (strcmp(topology->names[arc->from], link->from) == 0 && strcmp(topology->names[arc->to], link->to) == 0) {
-      *index = i;
-      return arc;
-    }
+    if (strcmp(topology->names[arc->from], link->from) == 0 && strcmp(topology->names[arc->to], link->to) == 0)
+      return true;
   }
-  return NULL;
+  return false;
+}
+
+/* Puts a budget of `pop`, or takes it away where `json` (consumed) is null. With it goes `/budgets/U`, which plans
+ * compare. */
+static int
+change_budget(struct copse_control *control, const char *key, const char *pop, bool put, json_t *json) {
+  struct copse_transaction transaction = {0};
+
+  if (put)
+    copse_transaction_put(&transaction, copse_json_take(json), "%s", key);
+  else
+    copse_transaction_delete(&transaction, "%s", key);
+  copse_transaction_put(&transaction, copse_json_take(json_string(control->config->pop)), "/budgets/%s", pop);
+  return copse_control_transact(control, &transaction);
 }
 
 static int
-put_json(struct copse_control *control, const char *key, json_t *json) {
-  char *text = copse_json_take(json);
-  struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
-  int result = text == NULL ? -ENOMEM : copse_control_commit(control, NULL, 0, &change, 1);
+put_link(struct copse_control *control, const struct copse_topology *topology, size_t arc) {
+  const char *from = topology->names[topology->arcs[arc].from], *to = topology->names[topology->arcs[arc].to];
+  struct copse_link_record record = {.configured_bps = topology->arcs[arc].bandwidth_bps,
+                                     .delay_ms = topology->delays_ms[arc]};
+  const struct copse_link *link = copse_model_link(&control->model, from, to);
+  char key[16 + 2 * COPSE_NAME_BYTES];
 
-  free(text);
-  return result;
+  snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
+  snprintf(key, sizeof(key), "/links/%s/%s", from, to);
+  if (link != NULL && link->record.overridden) { /* what an operator has set outlives our restarts */
+    record.overridden = true;
+    record.bandwidth_bps = link->record.bandwidth_bps;
+  }
+  if (link != NULL && link->record.configured_bps == record.configured_bps && link->record.delay_ms == record.delay_ms)
+    return 0;
+  return change_budget(control, key, from, true, copse_link_write(&record));
 }
 
 /* Links of our configuration as it is now; those we once put and no longer have, go. */
@@ -78,32 +99,17 @@ put_links(struct copse_control *control) {
   char key[16 + 2 * COPSE_NAME_BYTES];
   int result = 0;
 
-  for (size_t i = 0; i < topology->arc_count && result == 0; i++) {
-    const struct copse_arc *arc = &topology->arcs[i];
-    struct copse_link_record record = {.configured_bps = arc->bandwidth_bps, .delay_ms = topology->delays_ms[i]};
-    const struct copse_link *link;
-
-    snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
-    snprintf(key, sizeof(key), "/links/%s/%s", topology->names[arc->from], topology->names[arc->to]);
-    link = copse_set_find(&control->model.links, key + strlen("/links/"));
-    if (link != NULL && link->record.overridden) { /* what an operator has set outlives our restarts */
-      record.overridden = true;
-      record.bandwidth_bps = link->record.bandwidth_bps;
-    }
-    if (link == NULL || link->record.configured_bps != record.configured_bps ||
-        link->record.delay_ms != record.delay_ms)
-      result = put_json(control, key, copse_link_write(&record));
-  }
+  for (size_t i = 0; i < topology->arc_count && result == 0; i++)
+    result = put_link(control, topology, i);
   for (size_t i = control->model.links.count; i-- > 0 && result == 0;) {
     const struct copse_link *link = control->model.links.items[i];
-    struct copse_change change = {.kind = COPSE_CHANGE_DELETE, .key = key};
-    size_t index;
+    char from[COPSE_NAME_BYTES];
 
-    if (link->revision == 0 || strcmp(link->record.by, control->config->pop) != 0 ||
-        configured_arc(topology, link, &index) != NULL)
+    if (link->revision == 0 || strcmp(link->record.by, control->config->pop) != 0 || is_configured(topology, link))
       continue;
     snprintf(key, sizeof(key), "/links/%s", link->name);
-    result = copse_control_commit(control, NULL, 0, &change, 1);
+    copse_copy(from, sizeof(from), link->from);
+    result = change_budget(control, key, from, false, NULL);
   }
   return result;
 }
@@ -115,16 +121,16 @@ put_egress(struct copse_control *control) {
   int result = 0;
 
   for (uint32_t i = 0; i < topology->pop_count && result == 0; i++) {
-    const struct copse_egress *egress = copse_set_find(&control->model.egress, topology->names[i]);
+    const char *pop = topology->names[i];
+    const struct copse_egress *egress = copse_set_find(&control->model.egress, pop);
     struct copse_egress_record record = {.egress_bps = topology->egress_bps[i]};
-    struct copse_change change = {.kind = COPSE_CHANGE_DELETE, .key = key};
 
     snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
-    snprintf(key, sizeof(key), "/egress/%s", topology->names[i]);
+    snprintf(key, sizeof(key), "/egress/%s", pop);
     if (record.egress_bps == COPSE_NO_LIMIT && egress != NULL && strcmp(egress->record.by, control->config->pop) == 0)
-      result = copse_control_commit(control, NULL, 0, &change, 1);
+      result = change_budget(control, key, pop, false, NULL);
     else if (record.egress_bps != COPSE_NO_LIMIT && (egress == NULL || egress->record.egress_bps != record.egress_bps))
-      result = put_json(control, key, copse_egress_write(&record));
+      result = change_budget(control, key, pop, true, copse_egress_write(&record));
   }
   return result;
 }

@@ -29,28 +29,38 @@ read_status(const json_t *json, enum copse_tree_status *out) {
   return false;
 }
 
+/* A name out of `pops`, by its number there. */
 static bool
-read_edges(const json_t *json, struct copse_planned_tree *out) {
-  size_t count = json_array_size(json);
+read_pop(const json_t *pops, const json_t *number, char out[COPSE_NAME_BYTES]) {
+  json_int_t place = json_is_integer(number) ? json_integer_value(number) : -1;
+  const char *name = place < 0 ? NULL : json_string_value(json_array_get(pops, (size_t)place));
 
-  if (!json_is_array(json))
+  if (name == NULL || strlen(name) >= COPSE_NAME_BYTES)
+    return false;
+  copse_copy(out, COPSE_NAME_BYTES, name);
+  return true;
+}
+
+/* Numbers in pairs: from, to. */
+static bool
+read_edges(const json_t *json, const json_t *pops, struct copse_planned_tree *out) {
+  size_t count = json_array_size(json) / 2;
+
+  if (!json_is_array(json) || json_array_size(json) % 2 != 0)
     return false;
   out->edges = count == 0 ? NULL : calloc(count, sizeof(*out->edges));
   if (count > 0 && out->edges == NULL)
     return false;
   out->edge_count = count;
-  for (size_t i = 0; i < count; i++) {
-    const json_t *edge = json_array_get(json, i);
-
-    if (!copse_json_text(edge, "from", out->edges[i].from, sizeof(out->edges[i].from)) ||
-        !copse_json_text(edge, "to", out->edges[i].to, sizeof(out->edges[i].to)))
+  for (size_t i = 0; i < count; i++)
+    if (!read_pop(pops, json_array_get(json, 2 * i), out->edges[i].from) ||
+        !read_pop(pops, json_array_get(json, 2 * i + 1), out->edges[i].to))
       return false;
-  }
   return true;
 }
 
 static bool
-read_tree(const json_t *json, struct copse_planned_tree *out) {
+read_tree(const json_t *json, const json_t *pops, struct copse_planned_tree *out) {
   uint64_t number;
 
   out->clamped = json_is_true(json_object_get(json, "clamped"));
@@ -63,18 +73,19 @@ read_tree(const json_t *json, struct copse_planned_tree *out) {
          copse_json_text(json, "reason", out->reason, sizeof(out->reason)) &&
          copse_json_number(json, "min_bps", &out->min_bps) && copse_json_number(json, "max_bps", &out->max_bps) &&
          copse_json_number(json, "rate_bps", &out->rate_bps) &&
-         copse_json_hex(json, "key", out->key, sizeof(out->key)) && read_edges(json_object_get(json, "edges"), out);
+         copse_json_hex(json, "key", out->key, sizeof(out->key)) &&
+         read_edges(json_object_get(json, "edges"), pops, out);
 }
 
 static bool
-read_trees(const json_t *json, struct copse_planned_tree **out, size_t *out_count) {
+read_trees(const json_t *json, const json_t *pops, struct copse_planned_tree **out, size_t *out_count) {
   size_t count = json_array_size(json);
 
   *out = count == 0 ? NULL : calloc(count, sizeof(**out));
   if (!json_is_array(json) || (count > 0 && *out == NULL))
     return false;
   for (*out_count = 0; *out_count < count; ++*out_count) {
-    if (!read_tree(json_array_get(json, *out_count), &(*out)[*out_count])) {
+    if (!read_tree(json_array_get(json, *out_count), pops, &(*out)[*out_count])) {
       ++*out_count; /* what was read of it is freed with the others */
       return false;
     }
@@ -85,24 +96,44 @@ read_trees(const json_t *json, struct copse_planned_tree **out, size_t *out_coun
 bool
 copse_plan_read(const json_t *json, struct copse_plan_record *out) {
   json_int_t bound_bps = json_integer_value(json_object_get(json, "bound_bps"));
+  const json_t *pops = json_object_get(json, "pops");
 
   *out = (struct copse_plan_record){.numbers = json_deep_copy(json_object_get(json, "numbers")),
                                     .bound_bps = bound_bps > 0 ? (uint64_t)bound_bps : 0};
   if (copse_json_number(json, "epoch", &out->epoch) && json_is_object(out->numbers) &&
-      read_trees(json_object_get(json, "trees"), &out->trees, &out->tree_count) &&
-      read_trees(json_object_get(json, "leaving"), &out->leaving, &out->leaving_count))
+      read_trees(json_object_get(json, "trees"), pops, &out->trees, &out->tree_count) &&
+      read_trees(json_object_get(json, "leaving"), pops, &out->leaving, &out->leaving_count))
     return true;
   copse_plan_record_free(out);
   return false;
 }
 
+/* PoPs as edges name them: 200 trees of 200 PoPs by name would be more than a value may have. */
+struct naming {
+  json_t *pops, *numbers; /* ["P", …] and {"P": number} */
+};
+
 static json_t *
-write_tree(const struct copse_planned_tree *tree) {
+number_of(struct naming *naming, const char *pop) {
+  json_t *number = json_object_get(naming->numbers, pop);
+
+  if (number != NULL)
+    return json_incref(number);
+  number = json_integer((json_int_t)json_array_size(naming->pops));
+  json_array_append_new(naming->pops, json_string(pop));
+  json_object_set(naming->numbers, pop, number);
+  return number;
+}
+
+static json_t *
+write_tree(const struct copse_planned_tree *tree, struct naming *naming) {
   char key[2 * COPSE_KEY_BYTES + 1];
   json_t *edges = json_array();
 
-  for (size_t i = 0; i < tree->edge_count; i++)
-    json_array_append_new(edges, json_pack("{s:s, s:s}", "from", tree->edges[i].from, "to", tree->edges[i].to));
+  for (size_t i = 0; i < tree->edge_count; i++) {
+    json_array_append_new(edges, number_of(naming, tree->edges[i].from));
+    json_array_append_new(edges, number_of(naming, tree->edges[i].to));
+  }
   copse_hex(tree->key, sizeof(tree->key), key);
   return json_pack("{s:s, s:I, s:s, s:s, s:s, s:b, s:f, s:I, s:I, s:I, s:s, s:o}", "id", tree->id, "number",
                    (json_int_t)tree->number, "root", tree->root, "status", copse_tree_status_name(tree->status),
@@ -112,20 +143,24 @@ write_tree(const struct copse_planned_tree *tree) {
 }
 
 static json_t *
-write_trees(const struct copse_planned_tree *trees, size_t count) {
+write_trees(const struct copse_planned_tree *trees, size_t count, struct naming *naming) {
   json_t *array = json_array();
 
   for (size_t i = 0; i < count; i++)
-    json_array_append_new(array, write_tree(&trees[i]));
+    json_array_append_new(array, write_tree(&trees[i], naming));
   return array;
 }
 
 json_t *
 copse_plan_write(const struct copse_plan_record *plan) {
-  return json_pack("{s:I, s:I, s:O, s:o, s:o}", "epoch", (json_int_t)plan->epoch, "bound_bps",
-                   (json_int_t)plan->bound_bps, "numbers", plan->numbers, "trees",
-                   write_trees(plan->trees, plan->tree_count), "leaving",
-                   write_trees(plan->leaving, plan->leaving_count));
+  struct naming naming = {.pops = json_array(), .numbers = json_object()};
+  json_t *trees = write_trees(plan->trees, plan->tree_count, &naming);
+  json_t *leaving = write_trees(plan->leaving, plan->leaving_count, &naming);
+
+  json_decref(naming.numbers);
+  return json_pack("{s:I, s:I, s:O, s:o, s:o, s:o}", "epoch", (json_int_t)plan->epoch, "bound_bps",
+                   (json_int_t)plan->bound_bps, "numbers", plan->numbers, "pops", naming.pops, "trees", trees,
+                   "leaving", leaving);
 }
 
 static void

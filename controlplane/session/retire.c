@@ -9,31 +9,7 @@
 
 #define LOOK_MS 1000
 #define SWEEP_MS 3600000
-#define LEAVES_PER_CHUNK 2000
 #define KEY_BYTES (sizeof("/sessions/") + COPSE_SESSION_BYTES)
-
-/* Every key of the session; those that do not exist change nothing. */
-static void
-gather(struct copse_transaction *removal, const struct copse_session *session) {
-  size_t chunks = ((size_t)copse_session_blocks(session) + LEAVES_PER_CHUNK - 1) / LEAVES_PER_CHUNK;
-
-  copse_transaction_compare(removal, session->revision, "/sessions/%s", session->id);
-  copse_transaction_delete(removal, "/sessions/%s", session->id);
-  copse_transaction_delete(removal, "/sessions/%s/owner", session->id);
-  copse_transaction_delete(removal, "/sessions/%s/plan", session->id);
-  copse_transaction_delete(removal, "/sessions/%s/orders", session->id);
-  for (size_t i = 0; i < session->areas.count; i++)
-    copse_transaction_delete(removal, "/sessions/%s/area/%s", session->id,
-                             ((struct copse_area_state *)session->areas.items[i])->pop);
-  for (size_t i = 0; i < session->members.count; i++) {
-    const struct copse_member *member = session->members.items[i];
-
-    copse_transaction_delete(removal, "/sessions/%s/members/%s", session->id, member->id);
-    copse_transaction_delete(removal, "/sessions/%s/progress/%s", session->id, member->id);
-  }
-  for (size_t i = 0; i < chunks; i++)
-    copse_transaction_delete(removal, "/leaves/%s/%zu", session->id, i);
-}
 
 static void
 remove_session(struct copse_control *control, const struct copse_session *session) {
@@ -41,7 +17,10 @@ remove_session(struct copse_control *control, const struct copse_session *sessio
   char id[COPSE_SESSION_BYTES];
 
   copse_copy(id, sizeof(id), session->id);
-  gather(&removal, session);
+  copse_transaction_compare(&removal, session->revision, "/sessions/%s", id);
+  copse_transaction_delete(&removal, "/sessions/%s", id);
+  copse_transaction_delete_prefix(&removal, "/sessions/%s/", id);
+  copse_transaction_delete_prefix(&removal, "/leaves/%s/", id);
   if (copse_control_transact(control, &removal) == 0)
     copse_log(COPSE_LOG_INFO, "session %s: forgotten", id);
 }

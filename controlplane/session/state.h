@@ -64,7 +64,8 @@ struct copse_control {
   int store_status;                      /* of the last poll, negative errno */
   uint64_t unwritten, unwritten_told_ms; /* transactions that failed since one was written, and when the log said so */
   bool fell_behind;                      /* the model misses changes */
-  uint64_t lease;                        /* of our presence and of what we own; 0: none */
+  size_t part_outlets; /* PoPs whose reservations change in one transaction; 0: as many as it has room for */
+  uint64_t lease;      /* of our presence and of what we own; 0: none */
   uint64_t renewed_ms;
   uint64_t walked_ms; /* last time the slow things were looked at */
   uint64_t retired_ms;

@@ -27,6 +27,9 @@ add_change(const struct etcd_store *store, const struct copse_change *change, js
 
   if (change->kind == COPSE_CHANGE_DELETE)
     return append(success, json_pack("{s:{s:o}}", "request_delete_range", "key", key));
+  if (change->kind == COPSE_CHANGE_DELETE_PREFIX)
+    return append(success, json_pack("{s:{s:o, s:o}}", "request_delete_range", "key", key, "range_end",
+                                     copse_etcd_range_end(store->prefix, change->key)));
   return append(success, json_pack("{s:{s:o, s:o, s:o}}", "request_put", "key", key, "value",
                                    copse_etcd_bytes("", change->value), "lease", copse_etcd_integer(change->lease)));
 }

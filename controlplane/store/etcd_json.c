@@ -183,6 +183,7 @@ copse_etcd_read_failure(const json_t *answer, long status, struct copse_error *e
     return copse_fail(error, status >= 500 ? -EHOSTUNREACH : -EPROTO, "etcd: status %ld and no sentence", status);
   result = errno_of(copse_etcd_number(answer, "code"), status, text);
   if (result == -E2BIG && strstr(text, "operations") != NULL)
-    return copse_fail(error, result, "etcd: %s: start it with --max-txn-ops=%d", text, COPSE_STORE_CHANGES_MAX);
+    return copse_fail(error, result, "etcd: %s: --max-txn-ops must be at least its default, %d", text,
+                      COPSE_STORE_OPERATIONS_MAX);
   return copse_fail(error, result, "etcd: %s", text);
 }

@@ -231,8 +231,8 @@ get(struct copse_store *base, const char *key, struct copse_value *out) {
   return result;
 }
 
-static int
-list_rows(struct sqlite_store *store, const char *prefix, struct copse_values *out) {
+int
+sqlite_list(struct sqlite_store *store, const char *prefix, struct copse_values *out) {
   sqlite3_stmt *statement = sqlite_statement(store, STATEMENT_LIST);
   char end[COPSE_STORE_KEY_MAX + 1];
   int code, result = 0;
@@ -261,7 +261,7 @@ list(struct copse_store *base, const char *prefix, struct copse_values *out) {
     return result;
   result = sqlite_number(store, sqlite_statement(store, STATEMENT_REVISION), &revision, NULL);
   if (result == 0)
-    result = list_rows(store, prefix, out);
+    result = sqlite_list(store, prefix, out);
   result = sqlite_end(store, result, NULL);
   out->revision = (uint64_t)revision;
   if (result < 0)

@@ -9,7 +9,7 @@
 
 /* A change's row is revision << ROW_BITS | its place in the transaction: rows are in order of revision. */
 #define ROW_BITS 14
-#define ROW_MASK ((1ULL << ROW_BITS) - 1)
+#define ROW_MASK ((1ULL << ROW_BITS) - 1) /* and the last place */
 
 enum statement {
   STATEMENT_BEGIN_READ,
@@ -75,7 +75,10 @@ int sqlite_number(struct sqlite_store *store, sqlite3_stmt *statement, int64_t *
 int sqlite_begin(struct sqlite_store *store, bool write, struct copse_error *error);
 /* Commits when `code` is 0, otherwise rolls back; returns the first error. */
 int sqlite_end(struct sqlite_store *store, int code, struct copse_error *error);
-/* Inside a write transaction: makes the changes as the next revision. */
+/* Appends all keys that start with `prefix`, in order. */
+int sqlite_list(struct sqlite_store *store, const char *prefix, struct copse_values *out);
+/* Inside a write transaction: makes the changes as the next revision; as several where they are more than a revision
+ * has rows for, which only prefixes and leases can be. */
 int sqlite_apply(struct sqlite_store *store, const struct copse_change *changes, size_t count, uint64_t *revision,
                  struct copse_error *error);
 /* Ends every lease that is over at `now_ms`; called by poll. */

@@ -83,26 +83,66 @@ advance(struct sqlite_store *store, uint64_t revision, struct copse_error *error
   return sqlite_run(store, statement, error);
 }
 
+/* Where the next change is logged. */
+struct place {
+  uint64_t revision, made;
+};
+
+/* Tells watches; a revision without rows left is followed by another. */
+static int
+note(struct sqlite_store *store, struct place *place, const char *key, const char *value, struct copse_error *error) {
+  if (place->made > ROW_MASK)
+    *place = (struct place){.revision = place->revision + 1};
+  return log_change(store, place->revision << ROW_BITS | place->made++, key, value, error);
+}
+
+static int
+delete_one(struct sqlite_store *store, struct place *place, const char *key, struct copse_error *error) {
+  int result = delete (store, key, error);
+
+  return result > 0 ? note(store, place, key, NULL, error) : result;
+}
+
+static int
+delete_prefix(struct sqlite_store *store, struct place *place, const char *prefix, struct copse_error *error) {
+  struct copse_values values = {0};
+  int result = sqlite_list(store, prefix, &values);
+
+  for (size_t i = 0; i < values.count && result == 0; i++)
+    result = delete_one(store, place, values.items[i].key, error);
+  copse_values_free(&values);
+  return result;
+}
+
+static int
+make_change(struct sqlite_store *store, struct place *place, const struct copse_change *change,
+            struct copse_error *error) {
+  int result;
+
+  if (change->kind == COPSE_CHANGE_DELETE)
+    return delete_one(store, place, change->key, error);
+  if (change->kind == COPSE_CHANGE_DELETE_PREFIX)
+    return delete_prefix(store, place, change->key, error);
+  result = put(store, change, place->revision, error);
+  return result < 0 ? result : note(store, place, change->key, change->value, error);
+}
+
 int
 sqlite_apply(struct sqlite_store *store, const struct copse_change *changes, size_t count, uint64_t *revision,
              struct copse_error *error) {
+  struct place place = {0};
   int64_t current = 0;
-  uint64_t made = 0;
   int result = sqlite_number(store, sqlite_statement(store, STATEMENT_REVISION), &current, error);
 
-  for (size_t i = 0; i < count && result >= 0; i++) {
-    const struct copse_change *change = &changes[i];
-    const char *value = change->kind == COPSE_CHANGE_PUT ? change->value : NULL;
-
-    result = value != NULL ? put(store, change, (uint64_t)current + 1, error) : delete (store, change->key, error);
-    if (result < 0 || (value == NULL && result == 0))
-      continue;
-    result = log_change(store, ((uint64_t)current + 1) << ROW_BITS | made++, change->key, value, error);
-  }
+  place.revision = (uint64_t)current + 1;
+  for (size_t i = 0; i < count && result == 0; i++)
+    result = make_change(store, &place, &changes[i], error);
   if (result < 0)
     return result;
-  if (made > 0)
-    result = advance(store, (uint64_t)++current, error);
+  if (place.made > 0) {
+    current = (int64_t)place.revision;
+    result = advance(store, place.revision, error);
+  }
   if (revision != NULL)
     *revision = (uint64_t)current;
   return result;

@@ -48,7 +48,7 @@ keys_of(struct sqlite_store *store, uint64_t lease, struct copse_values *keys) {
   return result;
 }
 
-/* Inside a write transaction: removes the lease and, as revisions of at most COPSE_STORE_CHANGES_MAX, its keys. */
+/* Inside a write transaction: removes the lease and its keys. */
 static int
 lease_end(struct sqlite_store *store, uint64_t lease) {
   sqlite3_stmt *statement = sqlite_statement(store, STATEMENT_LEASE_DELETE);
@@ -68,10 +68,8 @@ lease_end(struct sqlite_store *store, uint64_t lease) {
   }
   for (size_t i = 0; i < keys.count && result == 0; i++)
     changes[i] = (struct copse_change){.kind = COPSE_CHANGE_DELETE, .key = keys.items[i].key};
-  for (size_t i = 0; i < keys.count && result == 0; i += COPSE_STORE_CHANGES_MAX)
-    result =
-      sqlite_apply(store, changes + i,
-                   keys.count - i < COPSE_STORE_CHANGES_MAX ? keys.count - i : COPSE_STORE_CHANGES_MAX, NULL, NULL);
+  if (result == 0 && keys.count > 0)
+    result = sqlite_apply(store, changes, keys.count, NULL, NULL);
   free(changes);
   copse_values_free(&keys);
   return result;

@@ -24,9 +24,10 @@ copse_store_list(struct copse_store *store, const char *prefix, struct copse_val
 }
 
 static int
-check_sizes(const struct copse_change *changes, size_t count, struct copse_error *error) {
-  if (count > COPSE_STORE_CHANGES_MAX)
-    return copse_fail(error, -E2BIG, "%zu changes in one transaction, at most %d", count, COPSE_STORE_CHANGES_MAX);
+check_sizes(const struct copse_change *changes, size_t count, size_t compare_count, struct copse_error *error) {
+  if (count > COPSE_STORE_OPERATIONS_MAX || compare_count > COPSE_STORE_OPERATIONS_MAX)
+    return copse_fail(error, -E2BIG, "%zu compares and %zu changes in one transaction, at most %d", compare_count,
+                      count, COPSE_STORE_OPERATIONS_MAX);
   for (size_t i = 0; i < count; i++) {
     if (changes[i].key[0] == '\0' || strlen(changes[i].key) > COPSE_STORE_KEY_MAX)
       return copse_fail(error, -E2BIG, "a key must have 1 to %d bytes", COPSE_STORE_KEY_MAX);
@@ -41,22 +42,29 @@ compare_keys(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* A prefix is deleted of which another key is changed. */
+static bool
+overlaps(const struct copse_change *changes, size_t count, const struct copse_change *change) {
+  for (size_t i = 0; i < count && change->kind == COPSE_CHANGE_DELETE_PREFIX; i++)
+    if (&changes[i] != change && strncmp(changes[i].key, change->key, strlen(change->key)) == 0)
+      return true;
+  return false;
+}
+
 static int
 check_keys(const struct copse_change *changes, size_t count, struct copse_error *error) {
-  const char **keys = count < 2 ? NULL : calloc(count, sizeof(*keys));
+  const char *keys[COPSE_STORE_OPERATIONS_MAX];
   int result = 0;
 
-  if (count < 2)
-    return 0;
-  if (keys == NULL)
-    return copse_fail(error, -ENOMEM, "no memory for a transaction");
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     keys[i] = changes[i].key;
+    if (overlaps(changes, count, &changes[i]))
+      return copse_fail(error, -EINVAL, "a key below %s is changed twice in one transaction", keys[i]);
+  }
   qsort(keys, count, sizeof(*keys), compare_keys);
   for (size_t i = 1; i < count && result == 0; i++)
     if (strcmp(keys[i - 1], keys[i]) == 0)
       result = copse_fail(error, -EINVAL, "%s is changed twice in one transaction", keys[i]);
-  free(keys);
   return result;
 }
 
@@ -64,7 +72,7 @@ int
 copse_store_commit(struct copse_store *store, const struct copse_compare *compares, size_t compare_count,
                    const struct copse_change *changes, size_t change_count, uint64_t *revision,
                    struct copse_error *error) {
-  int result = check_sizes(changes, change_count, error);
+  int result = check_sizes(changes, change_count, compare_count, error);
 
   if (result == 0)
     result = check_keys(changes, change_count, error);

@@ -20,7 +20,7 @@ struct copse_store;
 
 #define COPSE_STORE_KEY_MAX 512          /* bytes of a key, without the null */
 #define COPSE_STORE_VALUE_MAX (1U << 20) /* bytes of a value, without the null */
-#define COPSE_STORE_CHANGES_MAX 16384    /* in one commit */
+#define COPSE_STORE_OPERATIONS_MAX 128   /* compares, and changes, in one commit: as many as etcd takes by default */
 #define COPSE_STORE_HISTORY 16384        /* revisions a watch may fall behind; of etcd: as it is told to keep */
 
 struct copse_value {
@@ -41,7 +41,11 @@ struct copse_compare {
   uint64_t revision; /* the key must be at it; 0: must not exist */
 };
 
-enum copse_change_kind { COPSE_CHANGE_PUT, COPSE_CHANGE_DELETE };
+enum copse_change_kind {
+  COPSE_CHANGE_PUT,
+  COPSE_CHANGE_DELETE,
+  COPSE_CHANGE_DELETE_PREFIX, /* all keys that start with this one, as one change */
+};
 
 struct copse_change {
   enum copse_change_kind kind;
@@ -63,7 +67,7 @@ void copse_store_close(struct copse_store *store);
 int copse_store_get(struct copse_store *store, const char *key, struct copse_value *out);
 /* All keys that start with `prefix`, in order of key. */
 int copse_store_list(struct copse_store *store, const char *prefix, struct copse_values *out);
-/* All compares hold, then all changes, each of another key, are made as one revision; else -EAGAIN and nothing is
+/* All compares hold, then all changes, each of other keys, are made as one revision; else -EAGAIN and nothing is
  * changed. `revision`, if not null, receives the new revision. -ENOENT when a change names a lease that has expired,
  * -E2BIG above the limits, -ENOSPC, -EROFS, -EIO when the store cannot write, -EBUSY when others held it for too long;
  * -ETIMEDOUT when the store went away meanwhile: it may or may not have been made, the next reading tells. Putting a

@@ -77,6 +77,15 @@ copse_transaction_delete(struct copse_transaction *transaction, const char *form
   va_end(arguments);
 }
 
+void
+copse_transaction_delete_prefix(struct copse_transaction *transaction, const char *format, ...) {
+  va_list arguments;
+
+  va_start(arguments, format);
+  add_change(transaction, COPSE_CHANGE_DELETE_PREFIX, make_key(format, arguments), NULL);
+  va_end(arguments);
+}
+
 int
 copse_transaction_commit(const struct copse_transaction *transaction, struct copse_store *store, uint64_t *revision,
                          struct copse_error *error) {

@@ -24,6 +24,10 @@ void copse_transaction_put(struct copse_transaction *transaction, char *value, c
 void copse_transaction_delete(struct copse_transaction *transaction, const char *key_format, ...)
   __attribute__((format(printf, 2, 3)));
 
+/* All keys that start with this one. */
+void copse_transaction_delete_prefix(struct copse_transaction *transaction, const char *prefix_format, ...)
+  __attribute__((format(printf, 2, 3)));
+
 /* copse_store_commit, and -ENOMEM when the transaction is not complete. */
 int copse_transaction_commit(const struct copse_transaction *transaction, struct copse_store *store, uint64_t *revision,
                              struct copse_error *error);

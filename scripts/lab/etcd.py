@@ -11,7 +11,6 @@ import subprocess
 
 PORT = 2379
 SUBNET = "198.18.99.0"
-MAX_TXN_OPERATIONS = 16384
 HISTORY = 16384
 
 
@@ -54,8 +53,8 @@ class Etcd:
             f"--listen-client-urls={self.url}", f"--advertise-client-urls={self.url}", f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=etcd={peer}", "--client-cert-auth=true",
             f"--trusted-ca-file={self.path('ca.pem')}", f"--cert-file={self.path('server.pem')}",
-            f"--key-file={self.path('server.key')}", f"--max-txn-ops={MAX_TXN_OPERATIONS}",
-            "--auto-compaction-mode=revision", f"--auto-compaction-retention={HISTORY}")
+            f"--key-file={self.path('server.key')}", "--auto-compaction-mode=revision",
+            f"--auto-compaction-retention={HISTORY}")
 
     def healthy(self):
         self.lab.check_alive()

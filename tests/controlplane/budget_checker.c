@@ -31,18 +31,6 @@ static void __attribute__((format(printf, 2, 3))) violation(struct budget_checke
   va_end(arguments);
 }
 
-static json_int_t
-sum_of(json_t *rates) {
-  json_int_t sum = 0;
-  const char *holder;
-  json_t *rate;
-
-  json_object_foreach(rates, holder, rate) {
-    sum += json_integer_value(rate);
-  }
-  return sum;
-}
-
 static void
 check_sold(struct budget_checker *checker, const char *what, json_int_t sold, json_int_t budget) {
   if (sold > budget)
@@ -53,68 +41,134 @@ check_sold(struct budget_checker *checker, const char *what, json_int_t sold, js
 }
 
 static void
-check_budgets(struct budget_checker *checker) {
-  json_t *egress = json_object(), *rates, *budget;
-  const char *name;
-
-  json_object_foreach(checker->reserved, name, rates) {
-    char from[64];
-    json_int_t sold = sum_of(rates);
-
-    check_sold(checker, name, sold, json_integer_value(json_object_get(checker->links, name)));
-    snprintf(from, sizeof(from), "%.*s", (int)strcspn(name, "/"), name);
-    json_object_set_new(egress, from, json_integer(json_integer_value(json_object_get(egress, from)) + sold));
-  }
-  json_object_foreach(checker->egress, name, budget) {
-    check_sold(checker, name, json_integer_value(json_object_get(egress, name)), json_integer_value(budget));
-  }
-  json_decref(egress);
+add(json_t *sums, const char *name, json_t *bps) {
+  json_object_set_new(sums, name,
+                      json_integer(json_integer_value(json_object_get(sums, name)) + json_integer_value(bps)));
 }
 
-/* All that plans hold, as it should be reserved. */
+/* What all sessions hold of the links from a PoP. */
 static void
-check_holdings(struct budget_checker *checker) {
-  json_t *held = json_object(), *plan, *rates;
-  const char *session, *link;
+check_budgets(struct budget_checker *checker, const char *from, json_t *shares) {
+  json_t *sums = json_object(), *share, *bps, *sold, *egress = json_object_get(checker->egress, from);
+  json_int_t all = 0;
+  const char *session, *to, *name;
 
-  json_object_foreach(checker->plans, session, plan) {
-    json_object_foreach(plan, link, rates) {
-      json_t *sum = json_object_get(held, link);
+  json_object_foreach(shares, session, share) {
+    all += json_integer_value(json_object_get(share, "bps"));
+    json_object_foreach(json_object_get(share, "links"), to, bps) {
+      char link[128];
 
-      if (sum == NULL)
-        json_object_set_new(held, link, json_copy(rates));
-      else
-        json_object_update(sum, rates);
+      snprintf(link, sizeof(link), "%s/%s", from, to);
+      add(sums, link, bps);
     }
   }
-  if (!json_equal(held, checker->reserved))
-    violation(checker, "revision %llu: reservations are not what plans hold", (unsigned long long)checker->revision);
-  json_decref(held);
+  json_object_foreach(sums, name, sold) {
+    check_sold(checker, name, json_integer_value(sold), json_integer_value(json_object_get(checker->links, name)));
+  }
+  if (egress != NULL)
+    check_sold(checker, from, all, json_integer_value(egress));
+  json_decref(sums);
+}
+
+/* What the plan of a session needs, {"U": {"bps","links"}} as in the store's reservations. */
+static json_t *
+needs_of(json_t *holdings) {
+  json_t *needs = json_object(), *rates, *rate;
+  const char *link, *holder;
+
+  json_object_foreach(holdings, link, rates) {
+    const char *slash = strchr(link, '/');
+    char from[64];
+    json_t *share;
+
+    snprintf(from, sizeof(from), "%.*s", (int)(slash - link), link);
+    share = json_object_get(needs, from);
+    if (share == NULL) {
+      share = json_pack("{s:i, s:{}}", "bps", 0, "links");
+      json_object_set_new(needs, from, share);
+    }
+    json_object_foreach(rates, holder, rate) {
+      add(share, "bps", rate);
+      add(json_object_get(share, "links"), slash + 1, rate);
+    }
+  }
+  return needs;
+}
+
+static json_t *
+share_at(const struct budget_checker *checker, const char *from, const char *session) {
+  return json_object_get(json_object_get(checker->reserved, from), session);
+}
+
+/* What plans need is reserved for them. */
+static void
+check_plans(struct budget_checker *checker) {
+  const char *session, *from, *to;
+  json_t *plan, *share, *bps;
+
+  json_object_foreach(checker->plans, session, plan) {
+    json_object_foreach(plan, from, share) {
+      json_t *reserved = share_at(checker, from, session);
+
+      if (json_integer_value(json_object_get(reserved, "bps")) < json_integer_value(json_object_get(share, "bps")))
+        violation(checker, "revision %llu: session %s has less of the egress of %s than its plan needs",
+                  (unsigned long long)checker->revision, session, from);
+      json_object_foreach(json_object_get(share, "links"), to, bps) {
+        if (json_integer_value(json_object_get(json_object_get(reserved, "links"), to)) < json_integer_value(bps))
+          violation(checker, "revision %llu: session %s has less of %s/%s than its plan needs",
+                    (unsigned long long)checker->revision, session, from, to);
+      }
+    }
+  }
+}
+
+bool
+budget_checker_is_exact(const struct budget_checker *checker) {
+  const char *session, *from;
+  json_t *plan, *shares, *share;
+
+  json_object_foreach(checker->reserved, from, shares) {
+    json_object_foreach(shares, session, share) {
+      plan = json_object_get(checker->plans, session);
+      if (!json_equal(share, json_object_get(plan, from)))
+        return false;
+    }
+  }
+  return true;
 }
 
 void
 budget_checker_look(struct budget_checker *checker) {
+  const char *from;
+  json_t *shares;
+
   if (checker->changed) {
-    check_budgets(checker);
-    check_holdings(checker);
+    json_object_foreach(checker->reserved, from, shares) {
+      check_budgets(checker, from, shares);
+    }
+    check_plans(checker);
     checker->reservations++;
   }
   checker->changed = false;
 }
 
+static const char *
+name_at(json_t *pops, json_t *number) {
+  return json_string_value(json_array_get(pops, (size_t)json_integer_value(number)));
+}
+
 /* A root holds on a link the most that any of its trees needs there: only one of them carries at a time. */
 static void
-hold(json_t *holdings, const char *session, json_t *tree) {
-  json_t *rate = json_object_get(tree, "rate_bps"), *edge;
-  size_t i;
+hold(json_t *holdings, json_t *pops, json_t *tree) {
+  json_t *rate = json_object_get(tree, "rate_bps"), *edges = json_object_get(tree, "edges");
+  const char *holder = json_string_value(json_object_get(tree, "root"));
 
-  json_array_foreach(json_object_get(tree, "edges"), i, edge) {
-    char link[128], holder[128];
+  for (size_t i = 0; i + 1 < json_array_size(edges); i += 2) {
+    char link[128];
     json_t *rates;
 
-    snprintf(link, sizeof(link), "%s/%s", json_string_value(json_object_get(edge, "from")),
-             json_string_value(json_object_get(edge, "to")));
-    snprintf(holder, sizeof(holder), "%s/%s", session, json_string_value(json_object_get(tree, "root")));
+    snprintf(link, sizeof(link), "%s/%s", name_at(pops, json_array_get(edges, i)),
+             name_at(pops, json_array_get(edges, i + 1)));
     rates = json_object_get(holdings, link);
     if (rates == NULL) {
       rates = json_object();
@@ -126,17 +180,19 @@ hold(json_t *holdings, const char *session, json_t *tree) {
 }
 
 static json_t *
-holdings_of(const char *session, json_t *record) {
-  json_t *holdings = json_object(), *tree;
+plan_needs(json_t *record) {
+  json_t *holdings = json_object(), *pops = json_object_get(record, "pops"), *tree, *needs;
   size_t i;
 
   json_array_foreach(json_object_get(record, "trees"), i, tree) {
-    hold(holdings, session, tree);
+    hold(holdings, pops, tree);
   }
   json_array_foreach(json_object_get(record, "leaving"), i, tree) {
-    hold(holdings, session, tree);
+    hold(holdings, pops, tree);
   }
-  return holdings;
+  needs = needs_of(holdings);
+  json_decref(holdings);
+  return needs;
 }
 
 /* Takes the value over; null removes. */
@@ -162,7 +218,7 @@ take_session(struct budget_checker *checker, const char *name, json_t *record) {
     return;
   snprintf(session, sizeof(session), "%.*s", (int)(what - name), name);
   if (strcmp(what, "/plan") == 0) {
-    set(checker->plans, session, record == NULL ? NULL : holdings_of(session, record));
+    set(checker->plans, session, record == NULL ? NULL : plan_needs(record));
     checker->changed = true;
   } else if (strcmp(what, "/owner") == 0) {
     set(checker->owners, session, json_incref(record));
@@ -198,15 +254,16 @@ budget_checker_take(void *context, const char *key, const char *value, uint64_t 
 
 bool
 budget_checker_uses(const struct budget_checker *checker, const char *pop) {
-  size_t length = strlen(pop);
-  json_t *rates, *owner;
-  const char *name;
+  const char *from, *session, *name;
+  json_t *shares, *share, *owner;
 
-  json_object_foreach(checker->reserved, name, rates) {
-    const char *to = strchr(name, '/') + 1;
-
-    if (strcmp(to, pop) == 0 || (strncmp(name, pop, length) == 0 && name[length] == '/'))
+  json_object_foreach(checker->reserved, from, shares) {
+    if (strcmp(from, pop) == 0)
       return true;
+    json_object_foreach(shares, session, share) {
+      if (json_object_get(json_object_get(share, "links"), pop) != NULL)
+        return true;
+    }
   }
   json_object_foreach(checker->owners, name, owner) {
     if (strcmp(json_string_value(owner), pop) == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looks at the store from outside, revision by revision, with nothing of the code that is tested: no link, and no PoP
- * with an egress budget, is ever sold beyond its budget, and what is reserved is what plans hold. */
+ * with an egress budget, is ever sold beyond its budget, and what plans need is reserved for them. */
 #ifndef BUDGET_CHECKER_H
 #define BUDGET_CHECKER_H
 
@@ -11,8 +11,8 @@
 struct budget_checker {
   json_t *links;    /* {"U/V": bps} */
   json_t *egress;   /* {"U": bps} */
-  json_t *reserved; /* {"U/V": {"S/P": bps}} */
-  json_t *plans;    /* {"S": {"U/V": {"S/P": bps}}} */
+  json_t *reserved; /* {"U": {"S": {"bps","links":{"V":bps}}}} */
+  json_t *plans;    /* {"S": {"U": {"bps","links":{"V":bps}}}}: what they need */
   json_t *owners;   /* {"S": "P"} */
   uint64_t revision;
   bool changed;          /* at `revision`, and not looked at yet */
@@ -30,6 +30,8 @@ void budget_checker_take(void *checker, const char *key, const char *value, uint
 /* The last revision is whole. */
 void budget_checker_look(struct budget_checker *checker);
 
+/* Nothing is reserved but what plans need. */
+bool budget_checker_is_exact(const struct budget_checker *checker);
 /* Any plan has a tree through the PoP, or the PoP owns a session. */
 bool budget_checker_uses(const struct budget_checker *checker, const char *pop);
 bool budget_checker_is_empty(const struct budget_checker *checker);

@@ -2,7 +2,7 @@
 #include "cluster.h"
 #include "account.h"
 #include "folder.h"
-#include "session/plan.h"
+#include "session/holdings.h"
 #include "session/state.h"
 #include <copse/log.h>
 #include <criterion/criterion.h>
@@ -233,52 +233,36 @@ cluster_sync(struct cluster *cluster, size_t pop, const char *session, const cha
   return answer.body;
 }
 
-static uint64_t
-sum_of(json_t *rates) {
-  uint64_t sum = 0;
-  const char *holder;
-  json_t *rate;
+/* What the plan of the session needs, no more and no less, is reserved for it. */
+static bool
+holds_what_it_needs(const struct cluster *cluster, const struct copse_session *session) {
+  struct copse_holdings holdings;
+  bool same = true;
 
-  json_object_foreach(rates, holder, rate) {
-    sum += (uint64_t)json_integer_value(rate);
+  cr_assert_eq(copse_holdings_create(&holdings, &cluster->model, session, NULL), 0);
+  copse_holdings_add_plan(&holdings, &session->plan);
+  for (size_t i = 0; i < cluster->model.links.count; i++) {
+    const struct copse_link *link = cluster->model.links.items[i];
+
+    same &= copse_holdings_link(&holdings, link->from, link->to) ==
+            link->reserved_bps - copse_link_held_by_others(&cluster->model, link, session);
   }
-  return sum;
-}
-
-/* What the plans of all sessions hold, {"U/V": bps}. */
-static json_t *
-planned(const struct cluster *cluster) {
-  json_t *sums = json_object();
-
-  for (size_t i = 0; i < cluster->model.sessions.count; i++) {
-    const struct copse_session *session = cluster->model.sessions.items[i];
-    json_t *holdings = copse_plan_holdings(session, &session->plan), *rates;
-    const char *link;
-
-    json_object_foreach(holdings, link, rates) {
-      json_int_t sum = json_integer_value(json_object_get(sums, link)) + (json_int_t)sum_of(rates);
-
-      json_object_set_new(sums, link, json_integer(sum));
-    }
-    json_decref(holdings);
-  }
-  return sums;
+  copse_holdings_free(&holdings);
+  return same;
 }
 
 bool
 cluster_is_not_oversold(struct cluster *cluster) {
-  json_t *sums;
   bool fine = true;
 
   cluster_session(cluster, "");
-  sums = planned(cluster);
   for (size_t i = 0; i < cluster->model.links.count; i++) {
     const struct copse_link *link = cluster->model.links.items[i];
-    uint64_t sum = sum_of(link->reserved);
 
-    fine &= sum <= link->record.bandwidth_bps && sum == (uint64_t)json_integer_value(json_object_get(sums, link->name));
+    fine &= link->reserved_bps <= link->record.bandwidth_bps;
   }
-  json_decref(sums);
+  for (size_t i = 0; i < cluster->model.sessions.count; i++)
+    fine &= holds_what_it_needs(cluster, cluster->model.sessions.items[i]);
   return fine;
 }
 

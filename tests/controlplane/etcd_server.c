@@ -70,8 +70,8 @@ make_arguments(const struct etcd_cluster *cluster, size_t number, char **argumen
   append(arguments, &count, "initial-cluster", "%s", members);
   append(arguments, &count, "heartbeat-interval", "20");
   append(arguments, &count, "election-timeout", "200");
-  append(arguments, &count, "max-txn-ops", "%u",
-         cluster->operations_max != 0 ? cluster->operations_max : COPSE_STORE_CHANGES_MAX);
+  if (cluster->operations_max != 0)
+    append(arguments, &count, "max-txn-ops", "%u", cluster->operations_max);
   if (cluster->quota_bytes != 0)
     append(arguments, &count, "quota-backend-bytes", "%llu", (unsigned long long)cluster->quota_bytes);
   if (cluster->certificates != NULL) {

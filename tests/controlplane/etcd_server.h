@@ -21,7 +21,7 @@ struct etcd_cluster {
   size_t count;
   const char *certificates; /* folder of ca.pem, server.pem, server.key; null: no TLS */
   uint64_t quota_bytes;     /* of servers that are started from now on; 0: etcd's own */
-  unsigned operations_max;  /* in a transaction, likewise; 0: what docs/store.md asks for */
+  unsigned operations_max;  /* in a transaction, likewise; 0: etcd's own */
   char *endpoints[ETCD_SERVERS_MAX];
   struct copse_etcd_config config; /* for all servers; the test may change it */
 };

@@ -94,9 +94,10 @@ Test(owner, direct_members_hold_nothing) {
 }
 
 #define PLAN                                                                                                           \
-  "{\"epoch\":1,\"numbers\":{\"N8\":257},\"leaving\":[],\"trees\":[{\"id\":\"00000000000000aa\",\"number\":257,"       \
-  "\"root\":\"N8\",\"status\":\"ok\",\"reason\":\"\",\"min_bps\":0,\"max_bps\":0,\"rate_bps\":1000000,\"edges\":[{"    \
-  "\"from\":\"N8\",\"to\":\"N9\"}],"                                                                                   \
+  "{\"epoch\":1,\"numbers\":{\"N8\":257},\"pops\":[\"N8\",\"N9\"],\"leaving\":[],\"trees\":[{\"id\":"                  \
+  "\"00000000000000aa\",\"number\":257,"                                                                               \
+  "\"root\":\"N8\",\"status\":\"ok\",\"reason\":\"\",\"min_bps\":0,\"max_bps\":0,\"rate_bps\":1000000,\"edges\":[0,1]" \
+  ","                                                                                                                  \
   "\"key\":\"000102030405060708090a0b0c0d0e0f\"}]}"
 
 static bool
@@ -110,7 +111,7 @@ Test(owner, a_session_that_holds_something_is_not_forgotten) {
 
   cluster_start(&cluster, 1, 100000000, "keep_s = 0.0;");
   cluster_put(&cluster, "/sessions/" S "/owner", "\"N8\"");
-  cluster_put(&cluster, "/reserved/N8/N9", "{\"" S "/N8\":1000000}");
+  cluster_put(&cluster, "/reserved/N8", "{\"" S "\":{\"bps\":1000000,\"links\":{\"N9\":1000000}}}");
   cluster_put(&cluster, "/sessions/" S "/plan", PLAN);
   cluster_put(&cluster, "/sessions/" S,
               "{\"manifest\":{\"name\":\"f\",\"size\":16384,\"block_bytes\":16384,\"root\":"
@@ -130,12 +131,8 @@ is_within_egress(struct cluster *c, const char *session) {
   cluster_session(c, session);
   for (size_t i = 0; i < c->model.links.count; i++) {
     const struct copse_link *link = c->model.links.items[i];
-    const char *holder;
-    json_t *rate;
 
-    json_object_foreach(link->reserved, holder, rate) {
-      sum += strcmp(link->from, "N1") == 0 ? (uint64_t)json_integer_value(rate) : 0;
-    }
+    sum += strcmp(link->from, "N1") == 0 ? link->reserved_bps : 0;
   }
   return sum > 0 && sum <= 30000000;
 }

@@ -181,11 +181,12 @@ Test(model, what_is_gone_stays_gone_whatever_comes_late, .fini = clear) {
 
 Test(model, reservations_outlive_a_link_that_is_taken_away, .fini = clear) {
   apply("/links/N1/N2", "{\"bandwidth_bps\":1000,\"delay_ms\":0,\"by\":\"N1\"}", 1);
-  apply("/reserved/N1/N2", "{\"x/y\":500}", 2);
+  apply("/reserved/N1", "{\"" S "\":{\"bps\":500,\"links\":{\"N2\":500}}}", 2);
   apply("/links/N1/N2", NULL, 3);
   cr_assert_not_null(copse_set_find(&model.links, "N1/N2"));
   cr_expect_eq(((struct copse_link *)copse_set_find(&model.links, "N1/N2"))->record.bandwidth_bps, 0);
-  apply("/reserved/N1/N2", NULL, 4);
+  cr_expect_eq(((struct copse_link *)copse_set_find(&model.links, "N1/N2"))->reserved_bps, 500);
+  apply("/reserved/N1", NULL, 4);
   cr_expect_null(copse_set_find(&model.links, "N1/N2"));
 }
 

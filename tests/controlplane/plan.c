@@ -3,6 +3,7 @@
 #include "session/plan.h"
 #include "account.h"
 #include "config.h"
+#include "session/holdings.h"
 #include <copse/wire.h>
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -118,17 +119,46 @@ make(const char *session) {
   return make_with(session, false);
 }
 
-/* As if it had been committed. */
+static void
+reserve(const char *session, const struct copse_holdings *holdings, size_t from) {
+  const char *pop = holdings->names.items[from];
+  const struct copse_pop_links *outlet = copse_set_find(&model.outlets, pop);
+  json_t *record = outlet == NULL || outlet->reserved == NULL ? json_object() : json_copy(outlet->reserved);
+  json_t *links = json_object();
+  char key[64], *text;
+
+  for (size_t to = 0; to < holdings->names.count; to++) {
+    uint64_t bps = holdings->link_bps[from * holdings->names.count + to];
+
+    if (bps > 0)
+      json_object_set_new(links, holdings->names.items[to], json_integer((json_int_t)bps));
+  }
+  json_object_set_new(record, session,
+                      json_pack("{s:I, s:o}", "bps", (json_int_t)holdings->egress_bps[from], "links", links));
+  snprintf(key, sizeof(key), "/reserved/%s", pop);
+  text = json_dumps(record, 0);
+  copse_model_apply(&model, key, text, revision);
+  free(text);
+  json_decref(record);
+}
+
+/* As if it had been carried out. */
 static void
 adopt(const char *session, const struct copse_plan_record *plan) {
-  struct copse_transaction commit = {0};
+  json_t *json = copse_plan_write(plan);
+  char key[64], *text = json_dumps(json, 0);
+  struct copse_holdings holdings;
 
-  copse_plan_commit(&model, copse_model_session(&model, session), plan, NULL, &commit);
-  cr_assert_not(commit.failed);
+  cr_assert_eq(copse_holdings_create(&holdings, &model, copse_model_session(&model, session), plan), 0);
+  copse_holdings_add_plan(&holdings, plan);
   revision++;
-  for (size_t i = 0; i < commit.change_count; i++)
-    copse_model_apply(&model, commit.changes[i].key, commit.changes[i].value, revision);
-  copse_transaction_free(&commit);
+  snprintf(key, sizeof(key), "/sessions/%s/plan", session);
+  copse_model_apply(&model, key, text, revision);
+  for (size_t from = 0; from < holdings.names.count; from++)
+    reserve(session, &holdings, from);
+  copse_holdings_free(&holdings);
+  free(text);
+  json_decref(json);
 }
 
 static struct copse_planned_tree *
@@ -137,19 +167,6 @@ rooted(struct copse_plan_record *plan, const char *root) {
     if (strcmp(plan->trees[i].root, root) == 0)
       return &plan->trees[i];
   return NULL;
-}
-
-static uint64_t
-reserved_on(const char *link) {
-  const struct copse_link *found = copse_set_find(&model.links, link);
-  uint64_t sum = 0;
-  const char *name;
-  json_t *rate;
-
-  json_object_foreach(found->reserved, name, rate) {
-    sum += (uint64_t)json_integer_value(rate);
-  }
-  return sum;
 }
 
 Test(plan, every_area_gets_a_tree_and_seeds_come_first) {
@@ -347,7 +364,7 @@ Test(plan, reservations_are_those_of_the_plan) {
 
   adopt(S1, &plan);
   for (size_t i = 0; i < model.links.count; i++)
-    sum += reserved_on(((struct copse_link *)model.links.items[i])->name);
+    sum += ((struct copse_link *)model.links.items[i])->reserved_bps;
   cr_expect_eq(sum, 3 * 2 * 2000000);
   copse_plan_record_free(&plan);
   for (unsigned i = 1; i <= 3; i++) {
@@ -360,15 +377,14 @@ Test(plan, reservations_are_those_of_the_plan) {
   cr_expect_eq(empty.tree_count, 0);
   adopt(S1, &empty);
   for (size_t i = 0; i < model.links.count; i++)
-    cr_expect_null(((struct copse_link *)model.links.items[i])->reserved);
+    cr_expect_eq(((struct copse_link *)model.links.items[i])->reserved_bps, 0);
   copse_plan_record_free(&empty);
 }
 
 Test(plan, others_reservations_leave_what_they_leave) {
   struct copse_plan_record plan;
 
-  put("/reserved/N1/N2", "{\"%s/0000000000000009\":9000000}", S2);
-  put("/reserved/N1/N3", "{\"%s/0000000000000009\":9000000}", S2);
+  put("/reserved/N1", "{\"%s\":{\"bps\":18000000,\"links\":{\"N2\":9000000,\"N3\":9000000}}}", S2);
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_INFEASIBLE, "1 Mbit/s is less than its 2");
   cr_expect_eq(rooted(&plan, "N2")->status, COPSE_TREE_OK);
@@ -429,7 +445,7 @@ Test(plan, digest_moves_with_its_inputs_alone) {
   copse_plan_digest(&model, session, &config, before);
   put("/sessions/" S1 "/progress/0000000000000002",
       "{\"have\":3,\"done\":false,\"cdn_bytes\":1,\"direct_bytes\":1,\"sent_bytes\":1,\"cdn_bps\":1,\"direct_bps\":1}");
-  put("/reserved/N1/N2", "{\"%s/0000000000000009\":1000}", S2);
+  put("/reserved/N1", "{\"%s\":{\"bps\":1000,\"links\":{\"N2\":1000}}}", S2);
   copse_plan_digest(&model, session, &config, after);
   cr_expect_eq(memcmp(before, after, 32), 0, "neither progress nor other sessions");
   put_link("N1", "N2", 20000000);
@@ -441,81 +457,17 @@ Test(plan, digest_moves_with_its_inputs_alone) {
   cr_expect_neq(memcmp(before, after, 32), 0, "an uplink");
 }
 
-/* Two owners plan at the same time from the same records; together they would sell more than there is. */
-Test(plan, of_two_that_race_one_must_look_again) {
-  char folder[] = "/tmp/copse-plan-XXXXXX", path[64];
-  struct copse_store *store;
-  struct copse_error error;
-  struct copse_transaction commits[2] = {0};
-  uint64_t made;
-
-  cr_assert_not_null(mkdtemp(folder));
-  snprintf(path, sizeof(path), "%s/store.db", folder);
-  cr_assert_eq(copse_store_open(path, &store, &error), 0);
-  put_session(S2);
-  for (unsigned i = 1; i <= 3; i++) {
-    char name[4];
-
-    snprintf(name, sizeof(name), "N%u", i);
-    put_member(S2, 10 + i, name, "alice", 4000000, i == 1);
-    put_member(S1, i, name, "alice", 4000000, i == 1);
-  }
-  /* The store has what the model has, as far as plans compare it: nothing of sessions exists in both. */
-  for (size_t i = 0; i < model.sessions.count; i++) {
-    struct copse_session *session = model.sessions.items[i];
-
-    session->owner_revision = session->revision = 0;
-  }
-  for (size_t i = 0; i < model.links.count; i++)
-    ((struct copse_link *)model.links.items[i])->revision = 0;
-  for (int i = 0; i < 2; i++) {
-    struct copse_session *session = copse_set_find(&model.sessions, i == 0 ? S1 : S2);
-    struct copse_plan_record plan;
-
-    session->revision = 1; /* for the plan alone */
-    cr_assert_eq(copse_plan_make(&model, session, &config, false, &plan, &error), 0);
-    session->revision = 0;
-    copse_plan_commit(&model, session, &plan, NULL, &commits[i]);
-    cr_assert_not(commits[i].failed);
-    copse_plan_record_free(&plan);
-  }
-  cr_expect_eq(copse_store_commit(store, commits[0].compares, commits[0].compare_count, commits[0].changes,
-                                  commits[0].change_count, &made, &error),
-               0, "%s", error.text);
-  cr_expect_eq(copse_store_commit(store, commits[1].compares, commits[1].compare_count, commits[1].changes,
-                                  commits[1].change_count, NULL, &error),
-               -EAGAIN);
-  cr_expect(strstr(error.text, "/reserved/") != NULL, "%s", error.text);
-  copse_transaction_free(&commits[0]);
-  copse_transaction_free(&commits[1]);
-  copse_store_close(store);
-  for (int i = 0; i < 3; i++) {
-    snprintf(path, sizeof(path), "%s/store.db%s", folder, (const char *[]){"", "-wal", "-shm"}[i]);
-    unlink(path);
-  }
-  rmdir(folder);
-}
-
-Test(plan, an_egress_budget_is_compared_whole) {
+Test(plan, others_leave_what_they_leave_of_an_egress_budget) {
   struct copse_plan_record plan;
-  struct copse_transaction commit = {0};
-  bool found[2] = {false, false};
 
   put("/egress/N1", "{\"egress_bps\":5000000,\"by\":\"N1\"}");
-  put("/reserved/N1/N2", "{\"%s/0000000000000009\":3000000}", S2);
+  put("/reserved/N1", "{\"%s\":{\"bps\":3000000,\"links\":{\"N2\":3000000}}}", S2);
   plan = make(S1);
   cr_expect_eq(rooted(&plan, "N1")->status, COPSE_TREE_OK);
   for (size_t i = 0, children = 0; i < rooted(&plan, "N1")->edge_count; i++) {
     children += strcmp(rooted(&plan, "N1")->edges[i].from, "N1") == 0;
     cr_expect_leq(children, 1, "N1 has 2 Mbit/s of its egress left");
   }
-  copse_plan_commit(&model, copse_model_session(&model, S1), &plan, NULL, &commit);
-  for (size_t i = 0; i < commit.compare_count; i++) {
-    found[0] |= strcmp(commit.compares[i].key, "/reserved/N1/N2") == 0;
-    found[1] |= strcmp(commit.compares[i].key, "/reserved/N1/N3") == 0;
-  }
-  cr_expect(found[0] && found[1]);
-  copse_transaction_free(&commit);
   copse_plan_record_free(&plan);
 }
 

@@ -105,11 +105,41 @@ STORE_TEST(failed_compare_changes_nothing) {
   copse_store_close(store);
 }
 
+/* All below, and nothing beside it; watches are told of each key. */
+STORE_TEST(a_prefix_goes_at_once) {
+  struct copse_store *store = backend->open(), *other = backend->open();
+  struct copse_change changes[] = {{COPSE_CHANGE_DELETE, "/s/1", NULL, 0},
+                                   {COPSE_CHANGE_DELETE_PREFIX, "/s/1/", NULL, 0},
+                                   {COPSE_CHANGE_DELETE_PREFIX, "/none/", NULL, 0}};
+  struct copse_compare compare = {.key = "/s/1", .revision = 0};
+  struct seen seen = {0};
+  uint64_t before, made = 0;
+
+  for (int i = 0; i < 4; i++)
+    cr_expect_eq(put(store, (const char *[]){"/s/1", "/s/1/a", "/s/1/b/c", "/s/10/a"}[i], "1", 0), 0);
+  before = revision_of(store, "/s/10/a");
+  cr_assert_eq(copse_store_watch(other, "/s/", before, see, &seen), 0);
+  cr_expect_eq(copse_store_commit(store, &compare, 1, changes, 3, NULL, NULL), -EAGAIN);
+  expect(store, "/s/1/a", "1");
+  cr_expect_eq(copse_store_commit(store, NULL, 0, changes, 3, &made, NULL), 0);
+  cr_expect_eq(made, before + 1);
+  for (int i = 0; i < 3; i++)
+    expect(other, (const char *[]){"/s/1", "/s/1/a", "/s/1/b/c"}[i], NULL);
+  expect(other, "/s/10/a", "1");
+  see_all(other, &seen, 3);
+  cr_expect_eq(seen.last, made);
+  changes[0].key = "/s/1/a";
+  cr_expect_eq(copse_store_commit(store, NULL, 0, changes, 3, NULL, NULL), -EINVAL, "a key once");
+  copse_store_close(other);
+  copse_store_close(store);
+}
+
 STORE_TEST(limits_are_refused) {
   struct copse_store *store = backend->open();
   char *key = malloc(COPSE_STORE_KEY_MAX + 2);
   char *value = malloc(COPSE_STORE_VALUE_MAX + 2);
-  struct copse_change *many = calloc(COPSE_STORE_CHANGES_MAX + 1, sizeof(*many));
+  struct copse_change *many = calloc(COPSE_STORE_OPERATIONS_MAX + 1, sizeof(*many));
+  struct copse_compare compares[COPSE_STORE_OPERATIONS_MAX + 1];
   struct copse_values all;
 
   memset(key, 'k', COPSE_STORE_KEY_MAX + 1);
@@ -121,22 +151,26 @@ STORE_TEST(limits_are_refused) {
   cr_expect_eq(put(store, "/a", value, 0), -E2BIG);
   cr_expect_eq(put(store, key + 1, value + 1, 0), 0, "the largest that fit");
   expect(store, key + 1, value + 1);
-  for (size_t i = 0; i <= COPSE_STORE_CHANGES_MAX; i++) {
+  for (size_t i = 0; i <= COPSE_STORE_OPERATIONS_MAX; i++) {
     many[i] = (struct copse_change){COPSE_CHANGE_PUT, NULL, "1", 0};
     cr_assert_geq(asprintf((char **)&many[i].key, "/many/%zu", i), 0);
+    compares[i] = (struct copse_compare){.key = many[i].key};
   }
-  cr_expect_eq(copse_store_commit(store, NULL, 0, many, COPSE_STORE_CHANGES_MAX + 1, NULL, NULL), -E2BIG);
+  cr_expect_eq(copse_store_commit(store, NULL, 0, many, COPSE_STORE_OPERATIONS_MAX + 1, NULL, NULL), -E2BIG);
+  cr_expect_eq(copse_store_commit(store, compares, COPSE_STORE_OPERATIONS_MAX + 1, many, 1, NULL, NULL), -E2BIG);
   expect(store, "/many/0", NULL);
-  cr_expect_eq(copse_store_commit(store, NULL, 0, many, COPSE_STORE_CHANGES_MAX, NULL, NULL), 0);
+  cr_expect_eq(
+    copse_store_commit(store, compares, COPSE_STORE_OPERATIONS_MAX, many, COPSE_STORE_OPERATIONS_MAX, NULL, NULL), 0,
+    "etcd with its own options takes as many");
   cr_assert_eq(copse_store_list(store, "/many/", &all), 0);
-  cr_expect_eq(all.count, COPSE_STORE_CHANGES_MAX);
+  cr_expect_eq(all.count, COPSE_STORE_OPERATIONS_MAX);
   cr_expect_eq(all.items[0].revision, all.items[all.count - 1].revision);
   copse_values_free(&all);
   many[1].kind = COPSE_CHANGE_DELETE;
   free((void *)many[1].key);
   many[1].key = strdup("/many/0");
   cr_expect_eq(copse_store_commit(store, NULL, 0, many, 2, NULL, NULL), -EINVAL, "a key once");
-  for (size_t i = 0; i <= COPSE_STORE_CHANGES_MAX; i++)
+  for (size_t i = 0; i <= COPSE_STORE_OPERATIONS_MAX; i++)
     free((void *)many[i].key);
   free(many);
   free(value);

@@ -31,7 +31,8 @@ static void __attribute__((format(printf, 2, 3))) put(const char *key, const cha
 static void
 put_plan(const char *status, const char *reason, const char *edges) {
   put("/sessions/" S "/plan",
-      "{\"epoch\":1,\"numbers\":{},\"trees\":[{\"id\":\"" TREE "\",\"number\":257,\"root\":\"N1\",\"status\":\"%s\","
+      "{\"epoch\":1,\"numbers\":{},\"pops\":[\"N1\",\"N2\"],\"trees\":[{\"id\":\"" TREE
+      "\",\"number\":257,\"root\":\"N1\",\"status\":\"%s\","
       "\"reason\":\"%s\",\"clamped\":false,\"growth\":1.5,\"min_bps\":20000000,\"max_bps\":30000000,"
       "\"rate_bps\":30000000,\"key\":\"%032d\",\"edges\":[%s]}],\"leaving\":[]}",
       status, reason, 0, edges);
@@ -90,7 +91,7 @@ set_up(void) {
       "\"creator\":\"\",\"state\":\"open\"}",
       7);
   put("/links/N1/N2", "{\"bandwidth_bps\":100000000,\"delay_ms\":1.0,\"by\":\"N1\"}");
-  put_plan("ok", "", "{\"from\":\"N1\",\"to\":\"N2\"}");
+  put_plan("ok", "", "0,1");
   put("/sessions/" S "/labels/" TREE "/N1", "{\"label\":4294967295,\"root\":\"N1\"}");
   put("/sessions/" S "/labels/" TREE "/N2", "{\"label\":7,\"root\":\"N1\"}");
   put_tree(10000000, 0, 0);

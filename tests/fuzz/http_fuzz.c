@@ -70,7 +70,7 @@ begin(void) {
   put_account("bob", "b");
   put("/pops/N1", "{\"address\":\"192.0.2.1\",\"port\":7117,\"api\":\"https://192.0.2.1:7118\"}");
   put("/links/N1/N2", "{\"bandwidth_bps\":1000000,\"delay_ms\":1.5,\"by\":\"N1\"}");
-  put("/reserved/N1/N2", "{\"s/1\":1000}");
+  put("/reserved/N1", "{\"s\":{\"bps\":1000,\"links\":{\"N2\":1000}}}");
   sodium_bin2hex(root, sizeof(root), (const uint8_t *)"leafleafleafleafleafleafleafleaf", COPSE_HASH_BYTES);
   snprintf(session, sizeof(session),
            "{\"manifest\":{\"name\":\"f\",\"size\":5,\"block_bytes\":16384,\"root\":\"%s\"},\"creator\":\"alice\","

@@ -74,7 +74,8 @@ Test(changes, a_budget_is_set_and_taken_back) {
   expect_problem(ask(&server, "PUT", BUDGET, operator, "{\"bandwidth_bps\":5e7}"), 428, "If-Match", "ETag");
   expect_problem(ask_matching("PUT", "{\"bandwidth_bps\":-1}", "*"), 400, "bandwidth_bps", "whole number");
   snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)get("/links/N1/N2")->revision);
-  put("/reserved/N1/N2", "{\"s/N1\":40000000,\"t/N1\":20000000}");
+  put("/reserved/N1", "{\"s\":{\"bps\":45000000,\"links\":{\"N2\":40000000,\"N3\":5000000}},"
+                      "\"t\":{\"bps\":20000000,\"links\":{\"N2\":20000000}}}");
   const struct reply *reply = ask_matching("PUT", "{\"bandwidth_bps\":5e7}", tag);
   cr_expect(eq(long, reply->status, 200));
   cr_expect(strstr(reply->body, "\"reserved_bps\":60000000,\"over_bps\":10000000") != NULL, "%s", reply->body);

@@ -29,8 +29,14 @@ def oversold(lab):
         rows = {key: json.loads(value) for key, value in store.execute(
             "SELECT key, value FROM kv WHERE key LIKE '/links/%' OR key LIKE '/reserved/%'")}
     budgets = {key.removeprefix("/links/"): row["bandwidth_bps"] for key, row in rows.items() if key.startswith("/links/")}
-    return [key for key, row in rows.items() if key.startswith("/reserved/") and
-            sum(row.values()) > budgets[key.removeprefix("/reserved/")]]
+    held = {}
+    for key, row in rows.items():
+        if key.startswith("/reserved/"):
+            for share in row.values():
+                for to, bps in share["links"].items():
+                    link = f"{key.removeprefix('/reserved/')}/{to}"
+                    held[link] = held.get(link, 0) + bps
+    return [link for link, bps in held.items() if bps > budgets[link]]
 
 
 class Meter:

@@ -42,9 +42,10 @@ def flows(lab, session):
                                                                     (f"/sessions/{session}/%",)) if value}
     address = {pop.name: pop.address for pop in lab.pops}
     found = [(row["address"], row["port"], address[row["pop"]], row["label"]) for key, row in rows.items() if "/members/" in key]
-    for tree in rows[f"/sessions/{session}/plan"]["trees"]:
-        for edge in tree.get("edges") or []:
-            parent, child = (edge["from"], edge["to"]) if isinstance(edge, dict) else edge
+    plan = rows[f"/sessions/{session}/plan"]
+    for tree in plan["trees"]:
+        names = [plan["pops"][number] for number in tree["edges"]]
+        for parent, child in zip(names[::2], names[1::2]):
             label = rows[f"/sessions/{session}/labels/{tree['id']}/{child}"]
             found.append((address[parent], BLOCK_PORT, address[child], label["label"] if isinstance(label, dict) else label))
     return found
