@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#define MEGABYTE 1000000
+#define MEGABYTE 1000000ULL
 
 static struct sim_fluid fluid;
 static struct sim_flow flows[2];

@@ -196,7 +196,7 @@ Test(session, an_area_without_a_seed_gets_the_file_however_many_there_are, .fini
 
   snprintf(config, sizeof(config), text, "0.0", "");
   cr_assert(eq(int, study_read_text("test", config, &study, &error), 0), "%s", error.text);
-  study.peers[0] = 3 * 66;
+  study.peers[0] = 3UL * 66;
   study.sizes_bytes[0] = 100000;
   study.runs = 1;
   study.arrivals[STUDY_POISSON] = study.modes[1] = false;
@@ -221,7 +221,7 @@ Test(session, uploads_of_a_peer_take_turns) {
       sim_link_add(&network, i, ROUTER, i < PEERS ? 200000 : 10000000, 2000000);
       sim_link_add(&network, ROUTER, i, 10000000, 2000000);
     }
-    metric[2 * i] = metric[2 * i + 1] = 1;
+    metric[2UL * i] = metric[2UL * i + 1] = 1;
     if (i < PEERS)
       places[i] = (struct sim_place){.node = i, .seed = i == 0, .uplink_bps = 200000, .downlink_bps = 10000000};
   }

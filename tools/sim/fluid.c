@@ -89,16 +89,29 @@ sim_fluid_carry(struct sim_fluid *fluid, struct sim_packet *packet) {
 
 /* ---- flows ---- */
 
+/* How many links the way has; lists them unless `path` is null. */
+static uint32_t
+walk(const struct sim_network *network, uint32_t from, uint32_t to, uint32_t *path) {
+  uint32_t hops = 0;
+
+  for (uint32_t node = from; node != to; hops++) {
+    const uint32_t link = sim_next(network, node, to);
+    if (path != NULL)
+      path[hops] = link;
+    node = network->links[link]->to;
+  }
+  return hops;
+}
+
 static void
-append_way(struct sim_flow *flow, uint32_t from, uint32_t to) {
+find_ways(struct sim_flow *flow) {
   const struct sim_network *network = flow->fluid->network;
 
-  for (uint32_t node = from, hops = flow->hops + flow->hops_back; node != to; hops++) {
-    flow->path = sim_enlarge(flow->path, hops + 1, sizeof(*flow->path));
-    flow->path[hops] = sim_next(network, node, to);
-    node = network->links[flow->path[hops]]->to;
-    *(from == flow->from ? &flow->hops : &flow->hops_back) += 1;
-  }
+  flow->hops = walk(network, flow->from, flow->to, NULL);
+  flow->hops_back = walk(network, flow->to, flow->from, NULL);
+  flow->path = sim_allocate((size_t)flow->hops + flow->hops_back, sizeof(*flow->path));
+  walk(network, flow->from, flow->to, flow->path);
+  walk(network, flow->to, flow->from, flow->path + flow->hops);
 }
 
 static void
@@ -116,10 +129,8 @@ static void
 begin(struct sim_flow *flow, uint64_t now) {
   struct sim_fluid *fluid = flow->fluid;
 
-  if (flow->path == NULL) {
-    append_way(flow, flow->from, flow->to);
-    append_way(flow, flow->to, flow->from);
-  }
+  if (flow->path == NULL)
+    find_ways(flow);
   if (fluid->active_count == fluid->active_capacity) {
     fluid->active_capacity = 2 * fluid->active_capacity + 64;
     fluid->active = sim_enlarge(fluid->active, fluid->active_capacity, sizeof(struct sim_flow *));
