@@ -321,3 +321,18 @@ Test(orders, more_is_asked_for_as_long_before_as_answers_take) {
   cr_expect(not(orders_low(&orders, 400000)), "2.9 s: answers have become quick");
   orders_free(&orders);
 }
+
+Test(uplink, trees_make_room_for_what_was_sent_beside_them) {
+  struct uplink uplink;
+  uint32_t packets = 0;
+
+  uplink_init(&uplink, 1000000, 1);
+  uplink_grant(&uplink, 980000, 1);
+  for (uint64_t now = 1; now < 4000000000; now += 10000000) {
+    uplink_refill(&uplink, now);
+    uplink_charge(&uplink, 250); /* 200 kbit/s of refusals */
+    while (uplink_take_tree(&uplink, 1000))
+      packets++;
+  }
+  cr_expect(packets > 4 * 90 && packets < 4 * 110, "%u packets of 8 kbit in 4 s, beside 200 kbit/s", packets);
+}

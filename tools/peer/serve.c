@@ -126,14 +126,17 @@ answer_content(struct server *server, struct MHD_Connection *connection, void **
   char unsatisfied[40];
 
   if (range_parse(header, size, &first, &length) < 0 || !blocks_cover(server->config.blocks, first, length)) {
+    uplink_charge(server->config.uplink, HEADERS_BYTES);
     snprintf(unsatisfied, sizeof(unsatisfied), "bytes */%" PRIu64, size);
     return answer_text(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE, "one range of blocks that are here\n",
                        MHD_HTTP_HEADER_CONTENT_RANGE, unsatisfied);
   }
   upload = begin_upload(server, connection);
-  if (!upload)
+  if (!upload) {
+    uplink_charge(server->config.uplink, HEADERS_BYTES);
     return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "five uploads are under way\n",
                        MHD_HTTP_HEADER_RETRY_AFTER, "1");
+  }
   upload->first = first;
   upload->length = length;
   *state = upload;

@@ -73,6 +73,8 @@ void
 uplink_charge(struct uplink *uplink, uint32_t bytes) {
   uplink->charged += bytes;
   pacer_charge(&uplink->rest, bytes);
+  if (pacer_available(&uplink->rest) == 0)
+    pacer_charge(&uplink->tree, bytes);
 }
 
 void

@@ -26,7 +26,8 @@ bool uplink_upload_due(const struct uplink *uplink);
 /* Bytes of payload an upload may send now, at most `wanted`; they are paid for. 0: later. */
 uint32_t uplink_take_upload(struct uplink *uplink, uint32_t wanted);
 
-/* What else leaves, headers included: uploads wait for it, so that it does not queue. */
+/* What else leaves, headers included: uploads wait for it, and trees where uploads leave nothing, so that it does not
+ * queue. */
 void uplink_charge(struct uplink *uplink, uint32_t bytes);
 /* The same for the acknowledgements of so many bytes that came over TCP. */
 void uplink_charge_received(struct uplink *uplink, uint32_t bytes);

@@ -87,6 +87,8 @@ answer(struct sim_connection *connection, int status, uint64_t body) {
   connection->transfer->status = status;
   connection->header = ANSWER_BYTES;
   connection->body = body;
+  if (body == 0)
+    uplink_charge(&connection->server->uplink, ANSWER_BYTES + 52);
   sim_stream_write(&connection->answer, ANSWER_BYTES);
 }
 
