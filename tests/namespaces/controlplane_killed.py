@@ -19,7 +19,7 @@ def one(lab, victim):
     transfer = Transfer(lab, random_file(os.path.join(lab.directory, "content"), 24_000_000), lab.peers)
     transfer.start()
     transfer.until("a quarter of the file", lambda: transfer.progress() > 0.25)
-    kept = Kept(lab, victim)
+    kept = Kept(lab, victim, transfer.session)
     lab.kill(victim.controlplane)
     sent = lab.counters()[victim.name].totals()["copies_sent"]
     time.sleep(1)

@@ -33,7 +33,7 @@ def main():
         transfer.start()
         transfer.until("a quarter of the file", lambda: transfer.progress() > 0.25)
         assert pops_known(lab) == {"N1", "N2", "N3"}
-        sent, kept = lab.counters()[victim.name].totals()["copies_sent"], Kept(lab, victim)
+        sent, kept = lab.counters()[victim.name].totals()["copies_sent"], Kept(lab, victim, transfer.session)
         lab.etcd.cut(victim, True)
         cut = time.monotonic()
         time.sleep(1)

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a dataplane keeps its trees, whatever happens above it."""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
+from report import trees_of  # noqa: E402
+
 
 class Kept:
-    """The trees that a PoP has now, and how many packets each has had."""
+    """The trees of a session that a PoP has now, and how many packets each has had."""
 
-    def __init__(self, lab, pop):
+    def __init__(self, lab, pop, session):
         self.lab, self.pop = lab, pop
-        self.before = self.now()
+        planned = {int(tree["id"], 16) for tree in trees_of(lab, session) if tree["status"] == "ok"}
+        self.before = {tree: packets for tree, packets in self.now().items() if tree in planned}
         assert self.before, f"{pop.name} has no tree"
 
     def now(self):
