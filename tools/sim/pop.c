@@ -101,7 +101,7 @@ find_members(struct sim_session *session) {
   const struct sim_scenario *scenario = &session->scenario;
   uint32_t used = 0;
 
-  session->members = sim_allocate(scenario->place_count, sizeof(*session->members));
+  session->members = sim_allocate(scenario->place_count, sizeof(struct sim_peer *));
   for (uint32_t pop = 0; pop < scenario->pop_count; pop++) {
     session->pops[pop].members = &session->members[used];
     for (uint32_t i = 0; i < scenario->place_count; i++)
