@@ -41,7 +41,7 @@ CASES = {
     "2 % loss": ((300, 10000000, 500, 10, 0.02), lambda k: [1 + k]),
 }
 CROWD_COLOURS = {"p2p": ('"#2980b9"', '"#8e44ad"', '"#16a085"'), "cdn": ('"#c0392b"', '"#d68910"', '"#7f8c8d"')}
-LARGE = {"crowd": ["crowd", "crowd-large"]}  # what a study's name stands for, if it is more than one file
+LARGE = {"crowd": ["crowd", "crowd-1000", "crowd-large", "crowd-10000"]}  # what a study's name stands for, if it is more than one file
 RUNS = 10
 PAPER = ("paper", "paper-large")
 
