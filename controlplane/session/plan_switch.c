@@ -64,7 +64,7 @@ fits(struct switching *switching, const struct copse_planned_tree *tree) {
   return true;
 }
 
-/* Edges of their own; false when memory is short. */
+/* Edges of their own; false, and nothing is changed, when memory is short. */
 static bool
 copy_tree(struct copse_planned_tree *to, const struct copse_planned_tree *from) {
   struct copse_tree_edge *edges = calloc(from->edge_count + 1, sizeof(*edges));
@@ -124,7 +124,7 @@ wait_without(struct copse_planned_tree *tree) {
 static int
 hold_back(const struct switching *switching, struct copse_planned_tree *tree) {
   const struct copse_planned_tree *old = copse_session_rooted(switching->session, tree->root);
-  struct copse_planned_tree copy;
+  struct copse_tree_edge *edges = tree->edges;
 
   if (old != NULL && strcmp(old->id, tree->id) == 0) {
     tree->rate_bps = old->rate_bps;
@@ -135,10 +135,9 @@ hold_back(const struct switching *switching, struct copse_planned_tree *tree) {
     wait_without(tree);
     return 0;
   }
-  if (!copy_tree(&copy, old))
+  if (!copy_tree(tree, old))
     return -ENOMEM;
-  free(tree->edges);
-  *tree = copy;
+  free(edges);
   return 1;
 }
 
