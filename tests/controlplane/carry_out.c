@@ -125,6 +125,15 @@ Test(carry_out, whatever_happens_between_parts_no_link_is_oversold_and_nothing_l
             "%u parts, %u refusals, %u deaths, fullest %.2f", parts, refusals, deaths, checker.fullest);
 }
 
+/* A seed at each PoP. */
+static void
+one_session(unsigned pops) {
+  make_world(pops, 8 * M);
+  put_session(1, "open");
+  for (unsigned i = 1; i <= pops; i++)
+    put_member(1, i, i, 2 * M);
+}
+
 static struct actor *
 alone(size_t part_outlets) {
   actor_start(&actors[0]);
@@ -156,10 +165,7 @@ trees_of(const struct actor *actor, unsigned session) {
 Test(carry_out, what_a_dead_owner_had_reserved_for_nobody_is_given_back) {
   struct actor *actor;
 
-  make_world(POPS, 8 * M);
-  put_session(1, "open");
-  for (unsigned i = 1; i <= POPS; i++)
-    put_member(1, i, i, 2 * M);
+  one_session(POPS);
   actor = alone(1);
   actor->dies_in = 3; /* after its election, and one part */
   actor_walk(actor);
@@ -178,10 +184,7 @@ Test(carry_out, what_a_dead_owner_had_reserved_for_nobody_is_given_back) {
 Test(carry_out, a_former_owner_writes_nothing) {
   struct actor *actor;
 
-  make_world(POPS, 8 * M);
-  put_session(1, "open");
-  for (unsigned i = 1; i <= POPS; i++)
-    put_member(1, i, i, 2 * M);
+  one_session(POPS);
   actor = alone(1);
   actor_start(&actors[1]);
   actor->deposed_in = 3;
@@ -198,10 +201,7 @@ Test(carry_out, two_hundred_pops_need_no_larger_transactions) {
   enum { MANY = 200 };
   struct actor *actor;
 
-  make_world(MANY, 8 * M);
-  put_session(1, "open");
-  for (unsigned i = 1; i <= MANY; i++)
-    put_member(1, i, i, 2 * M);
+  one_session(MANY);
   actor = alone(0);
   for (unsigned i = 0; i < 3; i++)
     actor_turn(actor);

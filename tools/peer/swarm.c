@@ -198,32 +198,44 @@ swarm_to_poll(struct swarm *swarm, uint64_t now) {
 
 /* ---- choosing ---- */
 
-/* Of the wanted blocks the contact has, the one with the fewest holders; every tie is broken evenly. */
-static bool
-rarest(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t *block) {
-  size_t bytes = bits_bytes(swarm->blocks), start = next_random(swarm) % bytes;
-  uint32_t best = UINT32_MAX, ties = 0;
+/* The block with the fewest holders of those that were weighed. */
+struct rare {
+  uint32_t block, holders, ties;
+};
 
-  for (size_t i = 0; i < bytes && (best == UINT32_MAX || i < WINDOW / 8); i++) {
-    size_t at = start + i < bytes ? start + i : start + i - bytes;
-    for (unsigned both = wanted[at] & contact->have[at]; both; both &= both - 1) {
-      uint32_t candidate = (uint32_t)at * 8 + (uint32_t)__builtin_ctz(both), holders = swarm->holders[candidate];
-      if (holders > best)
-        continue;
-      ties = holders < best ? 1 : ties + 1;
-      best = holders;
-      if (next_random(swarm) % ties == 0)
-        *block = candidate;
-    }
-  }
-  return best != UINT32_MAX;
+/* Every tie is broken evenly. */
+static void
+weigh(struct swarm *swarm, struct rare *best, uint32_t block) {
+  const uint32_t holders = swarm->holders[block];
+
+  if (holders > best->holders)
+    return;
+  best->ties = holders < best->holders ? 1 : best->ties + 1;
+  best->holders = holders;
+  if (next_random(swarm) % best->ties == 0)
+    best->block = block;
 }
 
-/* Of the last quarter of the wanted blocks the contact has, the one with the fewest holders; ties are broken evenly. */
-static bool
-rare_and_late(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted, uint32_t *block) {
+/* Of the wanted blocks the contact has, the one with the fewest holders. */
+static struct rare
+rarest(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted) {
+  size_t bytes = bits_bytes(swarm->blocks), start = next_random(swarm) % bytes;
+  struct rare best = {.holders = UINT32_MAX};
+
+  for (size_t i = 0; i < bytes && (best.holders == UINT32_MAX || i < WINDOW / 8); i++) {
+    size_t at = start + i < bytes ? start + i : start + i - bytes;
+    for (unsigned both = wanted[at] & contact->have[at]; both; both &= both - 1)
+      weigh(swarm, &best, (uint32_t)at * 8 + (uint32_t)__builtin_ctz(both));
+  }
+  return best;
+}
+
+/* The same of the last quarter of them. */
+static struct rare
+rare_and_late(struct swarm *swarm, const struct contact *contact, const uint8_t *wanted) {
   const size_t bytes = bits_bytes(swarm->blocks);
-  uint32_t best = UINT32_MAX, ties = 0, left = 3;
+  struct rare best = {.holders = UINT32_MAX};
+  uint32_t left = 3;
 
   for (size_t i = 0; i < bytes; i++)
     left += (uint32_t)__builtin_popcount(wanted[i] & contact->have[i]);
@@ -231,21 +243,19 @@ rare_and_late(struct swarm *swarm, const struct contact *contact, const uint8_t 
   for (size_t at = bytes; left > 0 && at-- > 0;)
     for (unsigned both = wanted[at] & contact->have[at]; both && left > 0; left--) {
       const unsigned last = 31U - (unsigned)__builtin_clz(both);
-      const uint32_t candidate = (uint32_t)at * 8 + last, holders = swarm->holders[candidate];
       both ^= 1U << last;
-      if (holders > best)
-        continue;
-      ties = holders < best ? 1 : ties + 1;
-      best = holders;
-      if (next_random(swarm) % ties == 0)
-        *block = candidate;
+      weigh(swarm, &best, (uint32_t)at * 8 + last);
     }
-  return best != UINT32_MAX;
+  return best;
 }
 
 static bool
 pick(struct swarm *swarm, const struct contact *contact, const struct wish *wish, uint32_t *block) {
-  return wish->late ? rare_and_late(swarm, contact, wish->wanted, block) : rarest(swarm, contact, wish->wanted, block);
+  const struct rare best =
+    wish->late ? rare_and_late(swarm, contact, wish->wanted) : rarest(swarm, contact, wish->wanted);
+
+  *block = best.block;
+  return best.holders != UINT32_MAX;
 }
 
 static bool
