@@ -241,7 +241,7 @@ Test(store, state_cut_short_or_of_other_content_begins_anew) {
   cr_expect(eq(u32, blocks_have(blocks), 0));
   put(blocks, 0);
   blocks_close(blocks);
-  overwrite(have, 30, "x", 1);
+  overwrite(have, 30, "another", 7);
   blocks = open_target();
   cr_expect(eq(u32, blocks_have(blocks), 0));
   blocks_close(blocks);
