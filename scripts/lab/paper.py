@@ -144,10 +144,10 @@ class PaperNetwork(Network):
 
 
 class PaperLab(Lab):
-    """Lab on a study's network, with so many peers."""
+    """Lab on a study's network, with so many peers; nobody leaves before the end, whoever is still to come."""
 
     def __init__(self, study, count):
-        super().__init__(len(study.pops))
+        super().__init__(len(study.pops), more="finish_ms = 3600000;")
         self.study, self.peer_count = study, count
         self.up, self.down, self.link, self.growth = study.up, study.down, study.budget, study.growth
 

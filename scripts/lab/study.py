@@ -3,6 +3,7 @@
 usage: scripts/study sim [STUDY ...] [--runs N] [--out DIRECTORY] | validate | real [...]"""
 
 import argparse
+import collections
 import concurrent.futures
 import csv
 import itertools
@@ -192,18 +193,25 @@ def run_sim(arguments):
     return 0
 
 
-def simulate_flash(directory, size_mb, scale):
-    """The rows of flash crowds at this scale."""
-    study = variant(os.path.join(directory, "paper-real.cfg"),
-                    {"arrivals": '("flash")', "sizes_bytes": f"({int(size_mb * 1e6)})", "runs": f"3; scale = {scale:.1f}"})
-    result = subprocess.run([os.path.join(BUILD, "copse-sim"), study, "--json"], stdout=subprocess.PIPE, check=True)
-    return json.loads(result.stdout)
+def simulate_real(arguments, runs):
+    """The real plane's cases in the simulator: {(peers, mode): {run: {peer: (arrival, completion)}}}, seconds."""
+    table = os.path.join(arguments.out, "paper-real.csv")
+    study = variant(os.path.join(arguments.out, "paper-real.cfg"),
+                    {"peers": f"({', '.join(map(str, arguments.peers))})", "arrivals": f'("{arguments.arrivals}")',
+                     "sizes_bytes": f"({int(arguments.size * 1e6)})", "runs": f"{runs}; scale = {arguments.scale:.1f}"})
+    subprocess.run([os.path.join(BUILD, "copse-sim"), study, "--csv", table], stdout=subprocess.DEVNULL, check=True)
+    found = collections.defaultdict(lambda: collections.defaultdict(dict))
+    with open(table, encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[int(row["peers"]), row["mode"]][int(row["run"])][int(row["peer"])] = (float(row["arrival_s"]),
+                                                                                        float(row["finish_s"]))
+    return found
 
 
 def run_real(arguments):
     os.makedirs(arguments.out, exist_ok=True)
     try:
-        return real.study(STUDY, arguments, lambda scale: simulate_flash(arguments.out, arguments.size, scale))
+        return real.study(STUDY, arguments, lambda runs: simulate_real(arguments, runs))
     except (LabError, RuntimeError) as error:
         print(f"scripts/study: {error}", file=sys.stderr)
         return 1
@@ -228,9 +236,10 @@ def main():
     sim.add_argument("--runs", type=int, help="seeds of chance (default: what the study says)")
     sim.add_argument("--out", default=os.path.join(ROOT, "build", "study"), help="directory of the results")
     commands.add_parser("validate", help="TCP and queues beside ns-2")
-    plane = commands.add_parser("real", help="flash crowds in network namespaces, and libtorrent on the same links")
+    plane = commands.add_parser("real", help="in network namespaces, and libtorrent on the same links")
     plane.add_argument("--peers", type=numbers, default=[12, 24, 36], metavar="N,...", help="how many (default: 12,24,36)")
     plane.add_argument("--modes", type=modes, default=list(real.MODES), metavar="MODE,...", help="some of " + ", ".join(real.MODES))
+    plane.add_argument("--arrivals", choices=("flash", "poisson"), default="flash", help="of receivers (default: flash)")
     plane.add_argument("--runs", type=int, default=3, help="of each mode and number of peers; 0: only the table (default: 3)")
     plane.add_argument("--size", type=float, default=50, metavar="MB", help="of the file (default: 50)")
     plane.add_argument("--scale", type=float, default=50, metavar="X", help="times the paper's rates (default: 50)")

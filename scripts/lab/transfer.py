@@ -33,8 +33,9 @@ def file_hash(path):
 class Transfer:
     more = ()  # options of every copse-peer
 
-    def __init__(self, lab, path, peers):
-        self.lab, self.path = lab, path
+    def __init__(self, lab, path, peers, arrivals=None):
+        """`arrivals`: {receiver: seconds after the beginning}; who is not in it comes at once."""
+        self.lab, self.path, self.arrivals = lab, path, arrivals or {}
         self.seeds = [peer for peer in peers if peer.seed]
         self.receivers = [peer for peer in peers if not peer.seed]
         self.digest, self.size = file_hash(path)
@@ -44,7 +45,7 @@ class Transfer:
         self.samples = []
 
     def start(self):
-        """Seeds join, then all receivers at once; time counts from there."""
+        """Seeds join, then the receivers, each at its arrival; time counts from there."""
         self.share()
         self.fetch()
 
@@ -57,9 +58,15 @@ class Transfer:
 
     def fetch(self):
         self.start_time = time.monotonic()
-        for peer in self.receivers:
-            peer.get(self.session, *self.more)
+        arrival = lambda peer: self.arrivals.get(peer, 0)
+        for peer in sorted(self.receivers, key=arrival):
+            time.sleep(max(0, self.start_time + arrival(peer) - time.monotonic()))
+            self.lab.check_alive()
+            self.begin(peer)
         self.samples = [(self.start_time, self.lab.network.link_counters())]
+
+    def begin(self, peer):
+        peer.get(self.session, *self.more)
 
     def members_that(self, have):
         """How many members of the session have a property, by their PoPs' word; none when their control plane is away."""
