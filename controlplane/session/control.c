@@ -104,19 +104,28 @@ copse_control_refresh(struct copse_control *control) {
 }
 
 struct copse_session *
-copse_control_session(struct copse_control *control, const char *id) {
+copse_control_session(struct copse_control *control, const char *id, struct copse_answer *answer) {
   struct copse_session *session = copse_model_session(&control->model, id);
   char key[sizeof("/sessions/") + COPSE_SESSION_BYTES];
   struct copse_value value;
+  int result = -ENOENT;
 
-  if (session != NULL || strlen(id) >= COPSE_SESSION_BYTES)
+  if (session != NULL)
     return session;
-  snprintf(key, sizeof(key), "/sessions/%s", id);
-  if (copse_store_get(control->store, key, &value) < 0)
-    return NULL;
-  copse_value_free(&value);
-  copse_control_refresh(control); /* which now brings what was read */
-  return copse_model_session(&control->model, id);
+  if (strlen(id) < COPSE_SESSION_BYTES) {
+    snprintf(key, sizeof(key), "/sessions/%s", id);
+    result = copse_store_get(control->store, key, &value);
+  }
+  if (result == 0) {
+    copse_value_free(&value);
+    copse_control_refresh(control); /* which now brings what was read */
+    session = copse_model_session(&control->model, id);
+  }
+  if (session == NULL && (result == 0 || result == -ENOENT))
+    copse_answer_fail(answer, 404, NULL, "no such session");
+  else if (session == NULL)
+    copse_answer_fail(answer, 503, NULL, "the store cannot be asked now: %s", strerror(-result));
+  return session;
 }
 
 static void

@@ -200,11 +200,9 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
   make_identity(id, &record);
   for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
     copse_control_refresh(control);
-    session = copse_control_session(control, session_id);
-    if (session == NULL) {
-      copse_answer_fail(answer, 404, NULL, "no such session");
+    session = copse_control_session(control, session_id, answer);
+    if (session == NULL)
       break;
-    }
     if (session->finished && !json_is_true(json_object_get(session->record, "completed"))) {
       copse_answer_fail(answer, 409, NULL, "the session is finished");
       break;
@@ -241,11 +239,11 @@ bool
 copse_member_find(struct copse_control *control, const struct copse_caller *caller, const char *session_id,
                   const char *member_id, struct copse_session **session, struct copse_member **member,
                   struct copse_answer *answer) {
-  *session = copse_control_session(control, session_id);
+  *session = copse_control_session(control, session_id, answer);
   *member = *session == NULL ? NULL : copse_session_member(*session, member_id);
   if (*session == NULL)
-    copse_answer_fail(answer, 404, NULL, "no such session");
-  else if (*member == NULL)
+    return false;
+  if (*member == NULL)
     copse_answer_fail(answer, 404, NULL, "no such member: it left, or was silent for too long; join again");
   else if (caller->role != COPSE_ROLE_OPERATOR && strcmp(caller->account, (*member)->record.account) != 0)
     copse_answer_fail(answer, 403, NULL, "not a member of your account");

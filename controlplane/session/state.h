@@ -92,8 +92,9 @@ int copse_control_commit(struct copse_control *control, const struct copse_compa
 int copse_control_transact(struct copse_control *control, struct copse_transaction *transaction);
 /* Delivers what others have changed, now. What was found in the model may be gone afterwards: find it again. */
 void copse_control_refresh(struct copse_control *control);
-/* Finds a session, also one that somebody has only just made. Refreshes the model when it must ask the store. */
-struct copse_session *copse_control_session(struct copse_control *control, const char *id);
+/* Finds a session, also one that somebody has only just made; else null, and the answer says 404, or 503 when the store
+ * cannot be asked. Refreshes the model when it must ask the store. */
+struct copse_session *copse_control_session(struct copse_control *control, const char *id, struct copse_answer *answer);
 /* Walks again as soon as the loop is free. */
 void copse_control_soon(struct copse_control *control);
 /* JSON text of a record that was just written, which is consumed; null when memory is short. */

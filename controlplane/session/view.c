@@ -81,13 +81,8 @@ add_trees(struct copse_page *page, const struct copse_session *session, const ch
 
 static const struct copse_session *
 find(struct copse_control *control, const char *id, struct copse_answer *answer) {
-  const struct copse_session *session;
-
   copse_control_refresh(control);
-  session = copse_control_session(control, id);
-  if (session == NULL)
-    copse_answer_fail(answer, 404, NULL, "no such session");
-  return session;
+  return copse_control_session(control, id, answer);
 }
 
 /* Its record: what it distributes, for whom. */

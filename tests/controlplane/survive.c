@@ -99,6 +99,8 @@ Test(survive, a_pop_partitioned_from_the_store) {
   cr_expect_not(copse_control_healthy(cluster.pops[1].control));
   free(cluster_join(&cluster, 1, S, "alice", 9, false, &status));
   cr_expect_eq(status, 503, "a clear answer");
+  free(cluster_join(&cluster, 1, "00000000000000000000000000000000", "alice", 9, false, &status));
+  cr_expect_eq(status, 503, "nor does it say that there is no such session");
   faults[N2].away = 0;
   cr_expect(cluster_until(&cluster, three_are_restored, S, 10000), "and it is back");
   check_books();
