@@ -63,16 +63,14 @@ read_join(const json_t *body, struct copse_member_record *record, struct copse_a
          read_rate(body, "downlink_bps", &record->downlink_bps, answer);
 }
 
-/* The member that joined before from the same place; it is gone, or would not join again. */
+/* The member that joined before from the same place, at whatever PoP; it is gone, or would not join again. */
 static const struct copse_member *
-former_self(const struct copse_control *control, const struct copse_session *session,
-            const struct copse_member_record *record) {
+former_self(const struct copse_session *session, const struct copse_member_record *record) {
   for (size_t i = 0; i < session->members.count; i++) {
     const struct copse_member *member = session->members.items[i];
 
     if (member->revision != 0 && member->record.port == record->port &&
-        strcmp(member->record.address, record->address) == 0 && strcmp(member->record.account, record->account) == 0 &&
-        strcmp(member->record.pop, control->config->pop) == 0)
+        strcmp(member->record.address, record->address) == 0 && strcmp(member->record.account, record->account) == 0)
       return member;
   }
   return NULL;
@@ -122,7 +120,7 @@ commit_join(struct copse_control *control, const struct copse_session *session, 
   char member_key[KEY_BYTES], area_key[KEY_BYTES], session_key[KEY_BYTES], former_key[KEY_BYTES];
   char former_progress[KEY_BYTES];
   const struct copse_area_state *area = copse_set_find(&session->areas, control->config->pop);
-  const struct copse_member *former = former_self(control, session, record);
+  const struct copse_member *former = former_self(session, record);
   struct copse_area_record fresh = {.idle = false};
   struct copse_change changes[5];
   struct copse_compare compares[] = {{session_key, session->revision}, {member_key, 0}, {area_key, 0}};

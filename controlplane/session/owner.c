@@ -182,6 +182,12 @@ plan_when_due(struct copse_control *control, struct copse_session *session, uint
     plan_now(control, id, true, now_ms);
 }
 
+/* Had not all of the content before it came, even if it has joined again since with all of it. */
+static bool
+has_wanted(const struct copse_member *member) {
+  return !member->record.seed || member->progress.cdn_bytes > 0 || member->progress.direct_bytes > 0;
+}
+
 /* Somebody wanted the content, and everybody has it. Members of a PoP that is silent count: they will be back, and be
  * told that the session is over; their trees end by idleness. */
 static bool
@@ -193,7 +199,7 @@ all_done(const struct copse_session *session) {
 
     if (member->revision != 0 && !copse_member_complete(member))
       return false;
-    wanted |= member->revision != 0 && !member->record.seed;
+    wanted |= member->revision != 0 && has_wanted(member);
   }
   return wanted;
 }

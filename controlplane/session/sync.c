@@ -120,20 +120,23 @@ is_permitted(const struct copse_control *control, const struct copse_member *mem
   return state.id == member->number && state.permission_until != 0;
 }
 
+/* Of a member that is there: not of one that has joined elsewhere meanwhile. */
 static void
 write_progress(struct copse_control *control, const struct copse_session *session, struct copse_member *member,
                const struct copse_progress *progress, uint64_t now_ms) {
-  char key[sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_ID_BYTES];
+  char key[sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_ID_BYTES], member_key[sizeof(key)];
   char *text;
 
   if (progress->done == member->progress.done && now_ms - member->local.written_ms < WRITE_MS)
     return;
   snprintf(key, sizeof(key), "/sessions/%s/progress/%s", session->id, member->id);
+  snprintf(member_key, sizeof(member_key), "/sessions/%s/members/%s", session->id, member->id);
   text = copse_json_take(copse_progress_write(progress));
   if (text != NULL) {
-    struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
+    const struct copse_compare compare = {.key = member_key, .revision = member->revision};
+    const struct copse_change change = {.kind = COPSE_CHANGE_PUT, .key = key, .value = text};
 
-    if (copse_control_commit(control, NULL, 0, &change, 1) == 0)
+    if (copse_control_commit(control, &compare, 1, &change, 1) == 0)
       member->local.written_ms = now_ms;
   }
   free(text);

@@ -193,15 +193,14 @@ cluster_make_session(struct cluster *cluster, const char *id, uint32_t blocks) {
 }
 
 char *
-cluster_join(struct cluster *cluster, size_t pop, const char *session, const char *account, unsigned number, bool seed,
-             int *status) {
+cluster_join_from(struct cluster *cluster, size_t pop, const char *address, const char *session, const char *account,
+                  bool seed, int *status) {
   struct copse_caller caller = {.role = COPSE_ROLE_ACCOUNT};
   struct copse_answer answer = {0};
-  char address[32], *member = NULL;
+  char *member = NULL;
   json_t *body;
 
   snprintf(caller.account, sizeof(caller.account), "%s", account);
-  snprintf(address, sizeof(address), "198.18.%zu.%u", pop + 1, number + 10);
   body = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "address", address, "port", 40000, "http_port", 40001,
                    "uplink_bps", 20000000, "downlink_bps", 70000000, "seed", seed);
   copse_member_join(cluster->pops[pop].control, &caller, session, body, &answer);
@@ -214,6 +213,15 @@ cluster_join(struct cluster *cluster, size_t pop, const char *session, const cha
     cr_assert_fail("join: %d %s", answer.status, answer.error.text);
   json_decref(answer.body);
   return member;
+}
+
+char *
+cluster_join(struct cluster *cluster, size_t pop, const char *session, const char *account, unsigned number, bool seed,
+             int *status) {
+  char address[32];
+
+  snprintf(address, sizeof(address), "198.18.%zu.%u", pop + 1, number + 10);
+  return cluster_join_from(cluster, pop, address, session, account, seed, status);
 }
 
 json_t *

@@ -56,6 +56,9 @@ void cluster_make_session(struct cluster *cluster, const char *id, uint32_t bloc
 /* Joins; returns the member's id, allocated, or null and the status in `*status`. */
 char *cluster_join(struct cluster *cluster, size_t pop, const char *session, const char *account, unsigned number,
                    bool seed, int *status);
+/* The same from an address of the caller's choice: who joins again from there is the same peer. */
+char *cluster_join_from(struct cluster *cluster, size_t pop, const char *address, const char *session,
+                        const char *account, bool seed, int *status);
 /* The answer to a sync, owned by the caller; null unless it is 200. `body` is JSON text. */
 json_t *cluster_sync(struct cluster *cluster, size_t pop, const char *session, const char *account, const char *member,
                      const char *body, int *status);
