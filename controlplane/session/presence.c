@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CHANGES_MAX 128 /* in a transaction, see docs/store.md */
+
 /* Puts our record under the present lease. */
 static int
 announce(struct copse_control *control) {
@@ -59,22 +61,44 @@ is_configured(const struct copse_topology *topology, const struct copse_link *li
   return false;
 }
 
-/* Puts a budget of `pop`, or takes it away where `json` (consumed) is null. With it goes `/budgets/U`, which plans
- * compare. */
-static int
-change_budget(struct copse_control *control, const char *key, const char *pop, bool put, json_t *json) {
-  struct copse_transaction transaction = {0};
+/* Budgets that change, in as few transactions as there may be. */
+struct budgets {
+  struct copse_control *control;
+  struct copse_transaction changes;
+};
 
+static bool
+changes_key(const struct copse_transaction *changes, const char *key) {
+  for (size_t i = 0; i < changes->change_count; i++)
+    if (strcmp(changes->changes[i].key, key) == 0)
+      return true;
+  return false;
+}
+
+/* Puts a budget of `pop`, or takes it away where `put` is false; `json` is consumed. With it goes `/budgets/U`, which
+ * plans compare. */
+static int
+change_budget(struct budgets *budgets, const char *key, const char *pop, bool put, json_t *json) {
+  struct copse_transaction *changes = &budgets->changes;
+  char of_pop[16 + COPSE_NAME_BYTES];
+  int result = 0;
+
+  if (changes->change_count + 2 > CHANGES_MAX)
+    result = copse_control_transact(budgets->control, changes);
   if (put)
-    copse_transaction_put(&transaction, copse_json_take(json), "%s", key);
+    copse_transaction_put(changes, copse_json_take(json), "%s", key);
   else
-    copse_transaction_delete(&transaction, "%s", key);
-  copse_transaction_put(&transaction, copse_json_take(json_string(control->config->pop)), "/budgets/%s", pop);
-  return copse_control_transact(control, &transaction);
+    copse_transaction_delete(changes, "%s", key);
+  snprintf(of_pop, sizeof(of_pop), "/budgets/%s", pop);
+  if (!changes_key(changes, of_pop))
+    copse_transaction_put(changes, copse_json_take(json_string(budgets->control->config->pop)), "%s", of_pop);
+  return result;
 }
 
 static int
-put_link(struct copse_control *control, const struct copse_topology *topology, size_t arc) {
+put_link(struct budgets *budgets, size_t arc) {
+  const struct copse_control *control = budgets->control;
+  const struct copse_topology *topology = &control->config->topology;
   const char *from = topology->names[topology->arcs[arc].from], *to = topology->names[topology->arcs[arc].to];
   struct copse_link_record record = {.configured_bps = topology->arcs[arc].bandwidth_bps,
                                      .delay_ms = topology->delays_ms[arc]};
@@ -89,33 +113,33 @@ put_link(struct copse_control *control, const struct copse_topology *topology, s
   }
   if (link != NULL && link->record.configured_bps == record.configured_bps && link->record.delay_ms == record.delay_ms)
     return 0;
-  return change_budget(control, key, from, true, copse_link_write(&record));
+  return change_budget(budgets, key, from, true, copse_link_write(&record));
 }
 
 /* Links of our configuration as it is now; those we once put and no longer have, go. */
 static int
-put_links(struct copse_control *control) {
+put_links(struct budgets *budgets) {
+  const struct copse_control *control = budgets->control;
   const struct copse_topology *topology = &control->config->topology;
   char key[16 + 2 * COPSE_NAME_BYTES];
   int result = 0;
 
   for (size_t i = 0; i < topology->arc_count && result == 0; i++)
-    result = put_link(control, topology, i);
+    result = put_link(budgets, i);
   for (size_t i = control->model.links.count; i-- > 0 && result == 0;) {
     const struct copse_link *link = control->model.links.items[i];
-    char from[COPSE_NAME_BYTES];
 
     if (link->revision == 0 || strcmp(link->record.by, control->config->pop) != 0 || is_configured(topology, link))
       continue;
     snprintf(key, sizeof(key), "/links/%s", link->name);
-    copse_copy(from, sizeof(from), link->from);
-    result = change_budget(control, key, from, false, NULL);
+    result = change_budget(budgets, key, link->from, false, NULL);
   }
   return result;
 }
 
 static int
-put_egress(struct copse_control *control) {
+put_egress(struct budgets *budgets) {
+  const struct copse_control *control = budgets->control;
   const struct copse_topology *topology = &control->config->topology;
   char key[16 + COPSE_NAME_BYTES];
   int result = 0;
@@ -128,23 +152,27 @@ put_egress(struct copse_control *control) {
     snprintf(record.by, sizeof(record.by), "%s", control->config->pop);
     snprintf(key, sizeof(key), "/egress/%s", pop);
     if (record.egress_bps == COPSE_NO_LIMIT && egress != NULL && strcmp(egress->record.by, control->config->pop) == 0)
-      result = change_budget(control, key, pop, false, NULL);
+      result = change_budget(budgets, key, pop, false, NULL);
     else if (record.egress_bps != COPSE_NO_LIMIT && (egress == NULL || egress->record.egress_bps != record.egress_bps))
-      result = change_budget(control, key, pop, true, copse_egress_write(&record));
+      result = change_budget(budgets, key, pop, true, copse_egress_write(&record));
   }
   return result;
 }
 
 int
 copse_presence_start(struct copse_control *control, struct copse_error *error) {
+  struct budgets budgets = {.control = control};
   int result;
 
   end_former_lease(control);
   result = begin_lease(control, copse_control_now(), error);
   if (result == 0)
-    result = put_links(control);
+    result = put_links(&budgets);
   if (result == 0)
-    result = put_egress(control);
+    result = put_egress(&budgets);
+  if (result == 0 && budgets.changes.change_count > 0)
+    result = copse_control_transact(control, &budgets.changes);
+  copse_transaction_free(&budgets.changes);
   return result == 0 ? 0 : copse_fail(error, result, "the store cannot be written: %s", strerror(-result));
 }
 
