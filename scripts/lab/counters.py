@@ -28,6 +28,7 @@ WORKER = ["applied_generation", "rx_packets", "rx_bytes", "tx_packets", "tx_byte
           "copies_sent", "polls", "busy_polls", "busy_cycles", "sleeps"]
 TREE = ["packets", "bytes", "green", "yellow", "copies_due", "copies_sent"] + [f"drop {name}" for name in COPY_DROPS]
 LINK = ["packets", "bytes", "drops", "yellow_drops"]
+MEMBER = ["rx_packets", "rx_bytes", "tx_packets", "tx_bytes"]
 
 
 def padded(words):
@@ -74,6 +75,13 @@ class Counters:
         rows = [self.words(self.link_at + w * self.link_stride + slot * padded(len(LINK)), len(LINK))
                 for w in range(self.workers)]
         return dict(zip(LINK, (sum(column) for column in zip(*rows))))
+
+    def sent_to_members(self, slots=64):
+        """{member id: layer-3 bytes of copies sent to it} of the members in the first slots."""
+        states = self.words(self.member_state_at, 2 * min(slots, self.members))
+        return {identity: sum(self.words(self.member_at + w * self.member_stride + slot * padded(len(MEMBER)), len(MEMBER))[3]
+                              for w in range(self.workers))
+                for slot, identity in enumerate(states[::2]) if identity}
 
     def charges(self, slots=64):
         """(tree id, bytes charged) of the first slots. Of a tree that is gone, id 0, the charge stays until another has the slot."""

@@ -81,7 +81,8 @@ class Pop:
 
 
 class Peer:
-    """One copse-peer; its --json lines are read as they come. `down`: its downlink, bit/s, if not that of the lab."""
+    """One copse-peer; its --json lines are read as they come. `down`: its downlink, bit/s, if not that of the lab; `then`: the
+    PoPs it knows beside its own."""
 
     def __init__(self, lab, pop, index, seed, down=None):
         self.lab, self.pop, self.seed, self.down = lab, pop, seed, down or lab.down
@@ -89,7 +90,7 @@ class Peer:
         self.namespace, self.address = lab.network.peer(int(pop.name[1:]), index, lab.up, self.down)
         self.token = lab.account(self.name, lab.sharing(pop))
         self.output = os.path.join(lab.directory, f"{self.name}.out")
-        self.process = None
+        self.process, self.then = None, []
         self.reset()
 
     def reset(self):
@@ -101,9 +102,21 @@ class Peer:
 
     def start(self, *arguments):
         """Runs copse-peer."""
-        common = ["--pop", self.pop.url, "--token-file", self.token, "--ca", self.pop.certificate, "--address", self.address,
+        pops = [word for pop in (self.pop, *self.then) for word in ("--pop", pop.url)]
+        common = [*pops, "--token-file", self.token, "--ca", self.authorities(), "--address", self.address,
                   "--up", str(int(self.lab.up)), "--down", str(int(self.down)), "--json"]
         self.run("tools/peer/copse-peer", *arguments, *common)
+
+    def authorities(self):
+        """A file with the certificates of all its PoPs."""
+        if not self.then:
+            return self.pop.certificate
+        path = os.path.join(self.lab.directory, f"{self.name}.pem")
+        with open(path, "w") as bundle:
+            for pop in (self.pop, *self.then):
+                with open(pop.certificate) as certificate:
+                    bundle.write(certificate.read())
+        return path
 
     def run(self, program, *arguments):
         self.process = self.lab.start(self.namespace, self.name, program, *arguments, pipe=True)

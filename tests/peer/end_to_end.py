@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Real copse-peer processes on loopback, against a fake control plane and a fake PoP. usage: end_to_end.py COPSE-PEER [Direct|Trees]"""
+"""Real copse-peer processes on loopback, against a fake control plane and a fake PoP. usage: end_to_end.py COPSE-PEER [Direct|Trees|Pops]"""
 
 import hashlib
 import http.client
@@ -32,10 +32,11 @@ def wait_for(what, condition, seconds=DEADLINE):
 
 
 class Peer:
-    """One copse-peer process; its JSON lines and its words are collected."""
+    """One copse-peer process; its JSON lines and its words are collected. `then` are the PoPs after the first."""
 
-    def __init__(self, control, *arguments, up="50M", down="200M"):
-        command = [PROGRAM, *arguments, "--pop", control.url, "--token", control.token, "--ca", str(control.certificate),
+    def __init__(self, control, *arguments, up="50M", down="200M", then=()):
+        pops = [word for pop in (control, *then) for word in ("--pop", pop.url)]
+        command = [PROGRAM, *arguments, *pops, "--token", control.token, "--ca", str(control.certificate),
                    "--address", "127.0.0.1", "--up", up, "--down", down, "--json"]
         command = [PROGRAM, *command[len(arguments) + 1:], *arguments]  # what a test says comes last and wins
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -216,6 +217,18 @@ class Direct(Case):
         self.assertEqual(seed.wait(), 0)
         self.assertEqual(control.sessions[session].members, {}, "an interrupted seed leaves")
 
+    def test_a_renamed_pop(self):
+        """Its members joined at a PoP that is no more: they join again."""
+        control, path, output = self.control(), self.file(2_000_000), self.directory / "out"
+        seed = self.peer(control, "share", path, up="10M")
+        session = seed.session()
+        getter = self.peer(control, "get", session, "-o", output)
+        wait_for("a beginning", lambda: (getter.value("have") or 0) > 5)
+        control.name = "renamed"
+        wait_for("the file", lambda: getter.value("done"))
+        wait_for("both", lambda: [member.pop for member in control.sessions[session].members.values()] == ["renamed"] * 2)
+        self.finish(control, session, seed, getter)
+
     def test_refusals(self):
         """What is wrong is said in a sentence, with the exit status of the manual."""
         control, path = self.control(), self.file(1000)
@@ -359,6 +372,85 @@ class Trees(Case):
     def test_siphash(self):
         """The vector of the SipHash paper, appendix A: the fake PoP's tags are not the program's own."""
         self.assertEqual(siphash(bytes(range(16)), bytes(range(15)))[::-1].hex(), "a129ca6149be45e5")
+
+
+class Pops(Case):
+    """Peers that know several PoPs."""
+
+    def two(self, **options):
+        """Two PoPs of one CDN; what is sent at the second reaches the first."""
+        pops = self.pop(), self.pop()
+        pops[1].children.append(pops[0])
+        first = self.control(pop=pops[0], **options)
+        return first, self.control(pop=pops[1], beside=first, **options)
+
+    def says(self, peer, words):
+        return any(words in line for line in peer.words)
+
+    def test_the_first_that_answers(self):
+        """Nobody is at the first, the second knows no such session: the third is joined, and nobody else asked again."""
+        away, stranger, control = self.control(), self.control(), self.control()
+        away.stop()
+        path, output = self.file(500_000), self.directory / "out"
+        seed = self.peer(control, "share", path)
+        session = seed.session()
+        getter = self.peer(away, "get", session, "-o", output, then=(stranger, control))
+        wait_for("the file", lambda: getter.value("done"))
+        self.same(path, output)
+        self.assertTrue(self.says(getter, "404 no such session; trying"), getter.words)
+        self.assertEqual(len(stranger.requests), 1, "it has refused")
+        self.finish(control, session, seed, getter)
+
+    def test_all_refuse(self):
+        first, second = self.two()
+        getter = self.peer(first, "get", "0" * 32, "-o", self.directory / "out", then=(second,))
+        self.assertEqual(getter.wait(), 1)
+        self.assertTrue(self.says(getter, f"{second.url} knows no session"), getter.words)
+
+    def test_a_pop_dies(self):
+        """Control plane and dataplane of the first are gone in the middle: peers go on directly, then with the second's tree;
+        nothing is lost, and nothing fetched twice."""
+        first, second = self.two(rate_bps=2e6)
+        path, output = self.file(5_000_000), self.directory / "out"
+        seed = self.peer(second, "share", path, up="2M")
+        session = seed.session()
+        getter = self.peer(first, "get", session, "-o", output, then=(second,))
+        wait_for("a beginning", lambda: (getter.value("have") or 0) > 20)
+        second.receivers = 1  # it feeds its tree again when somebody is there
+        first.pop.deaf = True
+        first.stop()
+        died = time.monotonic()
+        wait_for("another PoP", lambda: len(second.pop.permitted) == 2, 20)
+        self.assertGreater(time.monotonic() - died, 4, "a PoP is not left for a moment's absence")
+        before, direct = getter.value("cdn_bytes"), getter.value("direct_bytes")
+        self.assertGreater(direct, 200_000, "peers have gone on meanwhile")
+        self.assertLess(before + direct, 4_000_000, "there is something left for this test")
+        wait_for("the file", lambda: getter.value("done"), 30)
+        self.same(path, output)
+        self.assertTrue(self.says(getter, f"going on at {second.url}"), getter.words)
+        self.assertEqual(len(second.sessions[session].members), 2)
+        self.finish(second, session, seed, getter)
+        self.assertGreater(getter.value("cdn_bytes"), before + 200_000, "trees have brought some of the rest")
+        self.assertLess(getter.value("cdn_bytes") + getter.value("direct_bytes"), 5_000_000 + 40 * 16384, "fetched twice")
+
+    def test_a_dataplane_dies(self):
+        """The control plane answers all the while."""
+        first, second = self.two()
+        second.receivers = 9
+        seed = self.peer(second, "share", self.file(2_000_000), up="100k")
+        getter = self.peer(first, "get", seed.session(), "-o", self.directory / "out", then=(second,))
+        wait_for("the first PoP", lambda: len(first.pop.permitted) == 1)
+        first.pop.deaf = True
+        wait_for("the second", lambda: len(second.pop.permitted) == 2, 25)
+        self.assertTrue(self.says(getter, f"{first.url} does not serve us; trying {second.url}"), getter.words)
+
+    def test_one_session_though_the_answer_is_lost(self):
+        control = self.control()
+        control.lose_answers = 1
+        seed = self.peer(control, "share", self.file(1000))
+        session = seed.session()
+        self.assertEqual(list(control.sessions), [session])
+        self.finish(control, session, seed)
 
 
 def main():

@@ -258,7 +258,7 @@ Test(options, command_lines) {
   struct copse_error error;
 
   cr_assert(eq(int, parse(&options, &error, WORDS("get", KEY, COMMON, "-o", "f", "--leave", "--direct", "--json")), 0));
-  cr_expect(eq(str, options.pop, "https://h:1"));
+  cr_expect(eq(str, options.pops.urls[0], "https://h:1"));
   cr_expect(eq(str, options.session, KEY));
   cr_expect(options.leave && options.direct && options.json);
   cr_expect(eq(u64, options.down_bps, 2000000));

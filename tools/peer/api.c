@@ -3,6 +3,7 @@
 #include "say.h"
 #include <errno.h>
 #include <event2/event.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +28,15 @@ static void
 note_reachable(struct api *api, const struct api_answer *answer) {
   if (!api_retryable(answer)) {
     if (api->away)
-      say("%s answers again", api->url);
+      say("%s answers", pops_url(api->pops));
     api->away = false;
     api->backoff_ms = 0;
     return;
   }
   if (!api->away && answer->status == 0)
-    say("cannot reach %s: %s; trying again", api->url, answer->detail);
+    say("cannot reach %s: %s; trying again", pops_url(api->pops), answer->detail);
   else if (!api->away)
-    say("%s answered %d: %s; trying again", api->url, answer->status, answer->detail);
+    say("%s answered %d: %s; trying again", pops_url(api->pops), answer->status, answer->detail);
   api->away = true;
   api->backoff_ms = api->backoff_ms ? api->backoff_ms * 2 : BACKOFF_FIRST_MS;
   if (api->backoff_ms > BACKOFF_MAX_MS)
@@ -67,7 +68,7 @@ api_call(struct api *api, const struct api_request *request) {
   if (!call)
     return false;
   *call = (struct call){api, request->done, request->context};
-  if (asprintf(&url, "%s%s", api->url, request->path) < 0) {
+  if (asprintf(&url, "%s%s", pops_url(api->pops), request->path) < 0) {
     free(call);
     return false;
   }
@@ -77,6 +78,7 @@ api_call(struct api *api, const struct api_request *request) {
                                      .url = url,
                                      .bearer = api->token,
                                      .content_type = request->content_type ? request->content_type : "application/json",
+                                     .key = request->key,
                                      .body = request->body,
                                      .body_bytes = request->body_bytes,
                                      .limit = ANSWER_MAX,
@@ -90,6 +92,11 @@ api_call(struct api *api, const struct api_request *request) {
   if (!transfer)
     free(call);
   return transfer != NULL;
+}
+
+uint64_t
+api_backoff(const struct api *api) {
+  return api->backoff_ms / 2 + randombytes_uniform((uint32_t)(api->backoff_ms / 2 + 1));
 }
 
 /* ---- waiting for one answer ---- */
@@ -153,8 +160,10 @@ api_wait(struct api *api, const struct api_request *request, struct api_reply *r
       return -ENOMEM;
     while (!wait.done)
       event_base_loop(api->base, EVLOOP_ONCE);
-    if (wait.again)
-      api_pause(api, api->backoff_ms);
+    if (wait.again) {
+      pops_next(api->pops);
+      api_pause(api, api_backoff(api));
+    }
   }
   return wait.no_memory ? -ENOMEM : 0;
 }

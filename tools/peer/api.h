@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls to the HTTP API of one control plane (docs/api.md), and what to tell a person when it is away. */
+/* Calls to the HTTP API (docs/api.md) of one control plane at a time, and what to tell a person when it is away. */
 #ifndef PEER_API_H
 #define PEER_API_H
 
+#include "pops.h"
 #include "transfer.h"
 #include <copse/error.h>
 #include <jansson.h>
@@ -10,10 +11,10 @@
 struct api {
   struct transfers *transfers;
   struct event_base *base;
-  const char *url;     /* https://host:port, no slash at the end */
+  struct pops *pops;   /* calls go to the current one */
   const char *token;   /* bearer */
   bool away;           /* the last call had no useful answer, and a person was told */
-  uint64_t backoff_ms; /* before the next try */
+  uint64_t backoff_ms; /* before the next try, at most */
 };
 
 struct api_answer {
@@ -28,6 +29,7 @@ typedef void api_done(void *context, const struct api_answer *answer);
 struct api_request {
   const char *method, *path;
   const char *content_type; /* null: application/json */
+  const char *key;          /* Idempotency-Key; null: none */
   const void *body;         /* null: none */
   size_t body_bytes;
   unsigned total_ms;
@@ -39,8 +41,12 @@ struct api_request {
 bool api_call(struct api *api, const struct api_request *request);
 /* True when it is worth trying again: no answer, 429, or a 5xx. */
 bool api_retryable(const struct api_answer *answer);
+/* After an answer worth trying again, how long to wait: longer each time, and never in step with others. */
+uint64_t api_backoff(const struct api *api);
 
-/* The same, running the loop until there is an answer that is not worth trying again. -ENOMEM. */
+/* The same, running the loop until there is an answer that is not worth trying again, at one PoP after another.
+ * -ENOMEM.
+ */
 struct api_reply {
   int status;
   json_t *json;

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "say.h"
 #include <event2/event.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #define LEAVE_MS 2000
 /* Between the beginnings of two syncs, however much there is to say. */
 #define GAP_MS 40
+/* Over which the peers of a PoP that died come to another. */
+#define SPREAD_MS 5000
 
 #define MILLISECOND 1000000ULL
 
@@ -23,6 +26,7 @@ struct control {
   bool busy;  /* a call is under way */
   bool hurry; /* and the next sync should follow at once */
   char member[MEMBER_CHARS];
+  const char *joined_at;
   uint64_t sync_ms, begun_ms; /* of the last sync */
   void (*left)(void *context);
 };
@@ -65,16 +69,48 @@ call(struct control *control, const char *method, const char *tail, const char *
     schedule(control, control->sync_ms);
 }
 
+/* A PoP wants no more of us; the next may. */
 static void
-refuse(struct control *control, const struct api_answer *answer, const char *what) {
+refuse(struct control *control, const char *sentence) {
+  struct pops *pops = control->config.api->pops;
+
+  control->state = STATE_OUT;
+  if (!pops_refuse(pops)) {
+    control->config.refused(control->config.context, sentence);
+    return;
+  }
+  say("%s; trying %s", sentence, pops_url(pops));
+  schedule(control, GAP_MS);
+}
+
+static void
+refuse_answer(struct control *control, const struct api_answer *answer, const char *what) {
   char sentence[COPSE_ERROR_TEXT_BYTES];
 
-  snprintf(sentence, sizeof(sentence), "%s refused to %s: %d %s", control->config.api->url, what, answer->status,
-           answer->detail);
-  control->config.refused(control->config.context, sentence);
+  snprintf(sentence, sizeof(sentence), "%s refused to %s: %d %s", pops_url(control->config.api->pops), what,
+           answer->status, answer->detail);
+  if (answer->status == 409) /* it is over, at every PoP */
+    control->config.refused(control->config.context, sentence);
+  else
+    refuse(control, sentence);
 }
 
 /* ---- join ---- */
+
+static void
+take_membership(struct control *control, const struct joined *joined) {
+  struct pops *pops = control->config.api->pops;
+
+  if (control->joined_at && control->joined_at != pops_url(pops))
+    say("going on at %s", pops_url(pops));
+  control->joined_at = pops_url(pops);
+  pops_joined(pops, clock_ns());
+  control->state = STATE_MEMBER;
+  control->sync_ms = joined->sync_ms;
+  memcpy(control->member, joined->member, sizeof(joined->member));
+  control->config.joined(control->config.context, joined);
+  schedule(control, 0);
+}
 
 static void
 on_joined(void *context, const struct api_answer *answer) {
@@ -86,17 +122,14 @@ on_joined(void *context, const struct api_answer *answer) {
   if (control->state == STATE_LEAVING)
     return;
   if (api_retryable(answer)) {
-    schedule(control, control->config.api->backoff_ms);
+    pops_next(control->config.api->pops);
+    schedule(control, api_backoff(control->config.api));
   } else if (answer->status != 201) {
-    refuse(control, answer, "let us join");
+    refuse_answer(control, answer, "let us join");
   } else if (message_joined(answer->json, &joined, &error) < 0) {
-    control->config.refused(control->config.context, error.text);
+    refuse(control, error.text);
   } else {
-    control->state = STATE_MEMBER;
-    control->sync_ms = joined.sync_ms;
-    memcpy(control->member, joined.member, sizeof(joined.member));
-    control->config.joined(control->config.context, &joined);
-    schedule(control, 0);
+    take_membership(control, &joined);
   }
 }
 
@@ -118,7 +151,7 @@ take_answer(struct control *control, const struct api_answer *answer) {
   struct synced synced;
 
   if (message_synced(answer->json, &synced, &error) < 0) {
-    say("%s: %s", control->config.api->url, error.text);
+    say("%s: %s", pops_url(control->config.api->pops), error.text);
     schedule(control, control->sync_ms);
     return;
   }
@@ -137,13 +170,13 @@ on_synced(void *context, const struct api_answer *answer) {
   if (control->state == STATE_LEAVING)
     return;
   if (api_retryable(answer)) {
-    schedule(control, control->config.api->backoff_ms);
-  } else if (answer->status == 404) {
-    say("%s has forgotten us; joining again", control->config.api->url);
+    schedule(control, api_backoff(control->config.api));
+  } else if (answer->status == 404 || answer->status == 421) {
+    say("%s has forgotten us; joining again", pops_url(control->config.api->pops));
     control->state = STATE_OUT;
     schedule(control, GAP_MS);
   } else if (answer->status != 200) {
-    refuse(control, answer, "sync");
+    refuse_answer(control, answer, "sync");
   } else {
     take_answer(control, answer);
   }
@@ -161,6 +194,27 @@ sync_now(struct control *control) {
   else
     schedule(control, control->sync_ms);
   free(text);
+}
+
+/* ---- another PoP ---- */
+
+/* The present one has not served us for long: we leave it for the next, where the peers of a PoP that died come one
+ * after another. */
+static bool
+give_up(struct control *control) {
+  struct api *api = control->config.api;
+  const char *url = pops_url(api->pops);
+  uint64_t now = clock_ns();
+
+  if (control->config.served(control->config.context, !api->away))
+    pops_served(api->pops, now);
+  else if (pops_give_up(api->pops, now)) {
+    say("%s does not serve us; trying %s", url, pops_url(api->pops));
+    control->state = STATE_OUT;
+    schedule(control, randombytes_uniform(SPREAD_MS));
+    return true;
+  }
+  return false;
 }
 
 /* ---- leave ---- */
@@ -199,7 +253,7 @@ on_timer(evutil_socket_t fd, short what, void *context) {
     return;
   else if (control->state == STATE_OUT)
     join(control);
-  else
+  else if (!give_up(control))
     sync_now(control);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Membership: join, sync again and again, join again when forgotten, leave. What was ordered goes on without it. */
+/* Membership: join, sync again and again, join again when forgotten, and elsewhere when the PoP does not serve us;
+ * leave. What was ordered goes on without it. */
 #ifndef PEER_CONTROL_H
 #define PEER_CONTROL_H
 
@@ -18,7 +19,9 @@ struct control_config {
   void (*report)(void *context, struct report *report);
   /* An answer to the last report. */
   void (*synced)(void *context, const struct synced *synced);
-  /* The control plane wants no more of us: a sentence. */
+  /* Whether the PoP serves us, given whether its control plane has answered the last call. */
+  bool (*served)(void *context, bool answered);
+  /* No control plane wants us any more: a sentence. */
   void (*refused)(void *context, const char *sentence);
   void *context;
 };

@@ -135,7 +135,7 @@ main(int argc, char **argv) {
     return status < 0 ? EXIT_USAGE : EXIT_DONE;
   }
   signal(SIGPIPE, SIG_IGN);
-  struct api api = {.base = sodium_init() < 0 ? NULL : make_base(), .url = options.pop, .token = options.token};
+  struct api api = {.base = sodium_init() < 0 ? NULL : make_base(), .pops = &options.pops, .token = options.token};
   if (api.base)
     api.transfers = transfers_create(api.base, options.ca);
   enum exit_status result = EXIT_FAILED;

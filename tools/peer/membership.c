@@ -4,6 +4,8 @@
 #include "peer_state.h"
 #include "say.h"
 
+/* Trees that have brought something so recently go on. */
+#define CARRIED_NS 2000000000ULL
 /* A bitmap in base64. */
 #define BITMAP_BYTES(blocks) ((blocks) / 6)
 
@@ -98,6 +100,16 @@ membership_synced(void *context, const struct synced *synced) {
     peer_stop(peer, EXIT_FAILED);
   }
   peer->done_reported = blocks_finished(peer->config.blocks);
+}
+
+/* Its dataplane answers, and so does its control plane or trees bring blocks all the same. */
+bool
+membership_served(void *context, bool answered) {
+  const struct peer *peer = context;
+
+  if (peer->config.options->direct)
+    return answered;
+  return peer->handshake.state == HANDSHAKE_ACCEPTED && (answered || clock_ns() - peer->receiver.last_ns < CARRIED_NS);
 }
 
 void

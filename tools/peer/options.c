@@ -19,9 +19,11 @@ static const char help[] =
   "       until the session is over. FILE appears only when every block was verified; an interrupted get goes on\n"
   "       from FILE.part when it is started again.\n"
   "\n"
-  "  --pop URL          control plane of the PoP, https://host:port\n"
+  "  --pop URL          control plane of the PoP, https://host:port; up to 16 times: the next one is joined when one "
+  "does\n"
+  "                     not answer, refuses, or has not served for 5 s, control plane or blocks; then it stays there\n"
   "  --token T          account token; --token-file F reads it from a file, where other users cannot see it\n"
-  "  --ca CERT.pem      trust only this certificate (default: the system's authorities)\n"
+  "  --ca CERT.pem      trust only this certificate, or these, one after another (default: the system's authorities)\n"
   "  --address IP       address of this machine that packets of blocks come from and go to\n"
   "  --up, --down RATE  what the access link carries, bit/s at layer 3: 20M, 200k, 20e6\n"
   "  --session S        share: join this session of the same file instead of making one\n"
@@ -127,16 +129,17 @@ take_session(const char *text, char session[SESSION_CHARS + 1], struct copse_err
 }
 
 static int
-take_pop(const char *text, char **pop, struct copse_error *error) {
+take_pop(const char *text, struct pops *pops, struct copse_error *error) {
   size_t length = strlen(text);
 
   while (length > 0 && text[length - 1] == '/')
     length--;
   if (strncmp(text, "https://", 8) != 0 || length <= 8)
     return copse_fail(error, -EINVAL, "--pop: %s is not an https:// URL", text);
-  free(*pop);
-  *pop = strndup(text, length);
-  return *pop ? 0 : copse_fail(error, -ENOMEM, "no memory");
+  int status = pops_add(pops, text, length);
+  if (status == -ENOSPC)
+    return copse_fail(error, -EINVAL, "--pop: at most %d", POPS_MAX);
+  return status == 0 ? 0 : copse_fail(error, status, "no memory");
 }
 
 static int
@@ -170,7 +173,7 @@ static int
 take_option(int option, struct options *options, struct copse_error *error) {
   switch (option) {
   case OPTION_POP:
-    return take_pop(optarg, &options->pop, error);
+    return take_pop(optarg, &options->pops, error);
   case OPTION_TOKEN:
     return take_token(optarg, strlen(optarg), &options->token, error);
   case OPTION_TOKEN_FILE:
@@ -235,7 +238,7 @@ take_words(int count, char **words, struct options *options, struct copse_error 
 
 static int
 check_complete(const struct options *options, struct copse_error *error) {
-  const char *missing = !options->pop        ? "--pop"
+  const char *missing = !options->pops.count ? "--pop"
                         : !options->token    ? "--token or --token-file"
                         : !options->address  ? "--address"
                         : !options->up_bps   ? "--up"
@@ -262,6 +265,6 @@ options_parse(int argc, char **argv, struct options *options, struct copse_error
 
 void
 options_free(struct options *options) {
-  free(options->pop);
+  pops_free(&options->pops);
   free(options->token);
 }

@@ -4,6 +4,7 @@
 #define PEER_OPTIONS_H
 
 #include "entry.h"
+#include "pops.h"
 #include <copse/error.h>
 #include <stdbool.h>
 
@@ -13,7 +14,7 @@ struct options {
   enum command command;
   const char *file;                /* to share, or where to write; null: the name in the manifest */
   char session[SESSION_CHARS + 1]; /* empty: make one */
-  char *pop;                       /* URL without a slash at the end; owned */
+  struct pops pops;                /* in order of preference; owned */
   char *token;                     /* owned */
   const char *ca;                  /* null: the system's */
   const char *address;

@@ -324,6 +324,7 @@ make_parts(struct peer *peer, struct copse_error *error) {
                                                          .joined = membership_joined,
                                                          .report = membership_report,
                                                          .synced = membership_synced,
+                                                         .served = membership_served,
                                                          .refused = membership_refused,
                                                          .context = peer});
   return peer->fetch && peer->control ? 0 : copse_fail(error, -ENOMEM, "no memory");

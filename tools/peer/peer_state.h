@@ -49,6 +49,7 @@ void peer_shake(struct peer *peer, uint64_t now);
 void membership_joined(void *context, const struct joined *joined);
 void membership_report(void *context, struct report *report);
 void membership_synced(void *context, const struct synced *synced);
+bool membership_served(void *context, bool answered);
 void membership_refused(void *context, const char *sentence);
 
 #endif

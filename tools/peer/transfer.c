@@ -233,7 +233,7 @@ prepare_headers(struct transfer *transfer, const struct transfer_request *reques
     return false;
   /* No `Expect: 100-continue`: it would cost a round trip before each body. */
   ok = add_header(transfer, "Authorization", bearer) && add_header(transfer, "Content-Type", request->content_type) &&
-       (!request->body || add_header(transfer, "Expect", ""));
+       add_header(transfer, "Idempotency-Key", request->key) && (!request->body || add_header(transfer, "Expect", ""));
   free(bearer);
   if (transfer->headers)
     curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);

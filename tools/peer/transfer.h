@@ -29,6 +29,7 @@ struct transfer_request {
   const char *bearer;       /* null: none */
   const char *content_type; /* of the body */
   const char *range;        /* "a-b"; null: none */
+  const char *key;          /* Idempotency-Key; null: none */
   const void *body;         /* null: none */
   size_t body_bytes;
   size_t limit;        /* largest answer kept, bytes */

@@ -17,20 +17,21 @@ ORDER_BLOCKS = 16
 def certificate(directory):
     """A self-signed certificate for 127.0.0.1; returns the paths of certificate and key."""
     cert, key = directory / "cert.pem", directory / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-                   check=True, capture_output=True)
+    if not cert.exists():
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+                       check=True, capture_output=True)
     return cert, key
 
 
 class Member:
-    def __init__(self, session, request, label):
-        self.session, self.request, self.label = session, request, label
+    def __init__(self, pop, session, request, label):
+        self.pop, self.session, self.request, self.label = pop, session, request, label
         self.id, self.key = secrets.token_hex(8), secrets.token_bytes(16)
         self.status, self.bitmap, self.seen = {"have": 0, "done": False}, b"", time.monotonic()
 
     def view(self):
-        return {"member": self.id, "pop": "F1", "near": True, "done": self.status["done"] or self.request["seed"],
+        return {"member": self.id, "pop": self.pop, "near": True, "done": self.status["done"] or self.request["seed"],
                 "have": self.status["have"], "url": f"http://{self.request['address']}:{self.request['http_port']}"}
 
 
@@ -38,7 +39,7 @@ class Session:
     def __init__(self, manifest):
         self.id, self.manifest, self.leaves, self.state = secrets.token_hex(16), manifest, None, "open"
         self.blocks = -(-manifest["size"] // 16384)
-        self.members, self.area_key = {}, secrets.token_bytes(16)
+        self.members, self.joined, self.area_key = {}, 0, secrets.token_bytes(16)
         self.next_order, self.injected, self.open = 0, [], {}
 
     def orders(self, member):
@@ -61,11 +62,15 @@ class Session:
 
 
 class Control:
-    """`pop` is the fake dataplane; without one every session is direct. Trees are fed once `receivers` may receive."""
+    """`pop` is the fake dataplane; without one every session is direct. Trees are fed once `receivers` may receive. `beside` is
+    another PoP's control plane, on the same store."""
 
-    def __init__(self, directory, pop=None, rate_bps=20e6, sync_ms=100):
-        self.token, self.pop, self.rate_bps, self.sync_ms = "secret", pop, rate_bps, sync_ms
+    def __init__(self, directory, pop=None, rate_bps=20e6, sync_ms=100, beside=None):
+        self.name, self.token, self.pop, self.rate_bps, self.sync_ms = "F1", "secret", pop, rate_bps, sync_ms
         self.sessions, self.lock, self.requests, self.extra_peers = {}, threading.Lock(), [], []
+        self.created, self.lose_answers = {}, 0  # answers by Idempotency-Key; so many answers never leave
+        if beside:
+            self.name, self.sessions, self.lock = beside.name + "a", beside.sessions, beside.lock
         self.certificate, key = certificate(directory)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.certificate, key)
@@ -110,14 +115,18 @@ class Control:
 
     # ---- requests ----
 
-    def create(self, body):
+    def create(self, body, key):
         session = Session(json.loads(body))
-        self.sessions[session.id] = session
-        return 201, {"session": session.id}
+        answer = self.created.setdefault(key or session.id, (201, {"session": session.id}))
+        self.sessions.setdefault(answer[1]["session"], session)
+        return answer
 
     def join(self, session, body):
-        label = len(session.members) << 8 | 1
-        member = Member(session, json.loads(body), label)
+        label = session.joined << 8 | 1
+        session.joined += 1
+        member = Member(self.name, session, json.loads(body), label)
+        for former in [one for one in session.members.values() if one.request["port"] == member.request["port"]]:
+            del session.members[former.id]
         session.members[member.id] = member
         if self.pop:
             self.pop.add(member)
@@ -136,13 +145,13 @@ class Control:
                      "injected": session.injected, "trees": [],
                      "peers": [m.view() for m in session.members.values() if m is not member] + self.extra_peers}
 
-    def handle(self, method, path, body):
+    def handle(self, method, path, body, key):
         """Returns status and a JSON object or bytes."""
         words = path.strip("/").split("/")
         if words[:2] != ["v1", "sessions"]:
             return 404, {"detail": "no such path"}
         if len(words) == 2:
-            return self.create(body)
+            return self.create(body, key)
         session = self.sessions.get(words[2])
         if not session:
             return 404, {"detail": "no such session"}
@@ -158,6 +167,8 @@ class Control:
         member = session.members.get(words[4])
         if not member:
             return 404, {"detail": "no such member"}
+        if member.pop != self.name:
+            return 421, {"detail": f"the member joined at {member.pop}"}
         if method == "DELETE":
             del session.members[member.id]
             return 204, b""
@@ -175,7 +186,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             with self.control.lock:
                 self.control.requests.append((self.command, self.path))
-                status, reply = self.control.handle(self.command, self.path, body)
+                status, reply = self.control.handle(self.command, self.path, body, self.headers.get("Idempotency-Key"))
+        if self.control.lose_answers > 0:
+            self.control.lose_answers -= 1
+            self.close_connection = True
+            return
         data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
         self.send_response(status)
         if status != 204:

@@ -62,6 +62,7 @@ class Pop:
         self.members, self.permitted, self.cookies, self.sequences = {}, {}, {}, {}
         self.sequence, self.held, self.running, self.counts = 1000, [], True, {"forged": 0, "data": 0, "copies": 0, "lost": 0}
         self.forge = self.deaf = False  # carries rubbish; answers nothing and carries nothing
+        self.children = []  # PoPs that get a copy of everything
         self.data_times = []
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -111,8 +112,13 @@ class Pop:
             payload = secrets.token_bytes(len(payload))
         key = self.members[sender].session.area_key
         copy = packet(DATA, 7777, block, symbol, self.sequence, payload, key)
+        self.deliver(copy, sender)
+        for child in self.children:
+            child.deliver(copy)
+
+    def deliver(self, copy, sender=None):
         for label, address in list(self.permitted.items()):
-            if label == sender:
+            if label == sender or self.deaf:
                 continue
             if self.random.random() < self.loss:
                 self.counts["lost"] += 1
