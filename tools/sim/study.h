@@ -95,6 +95,16 @@ int study_read_text(const char *name, const char *text, struct study *study, str
 void study_free(struct study *study);
 
 #define STUDY_ROUTERS_MAX 256
+#define STUDY_RATE_MAX 1e12
+
+/* topology.c: reads what the keys of these names hold, into a study. */
+int study_router_read(struct copse_reader *reader, const config_setting_t *element, void *target);
+int study_link_read(struct copse_reader *reader, const config_setting_t *element, void *target);
+int study_backbone_read(struct copse_reader *reader, const config_setting_t *group, void *target);
+int study_access_read(struct copse_reader *reader, const config_setting_t *group, void *target);
+int study_cdn_read(struct copse_reader *reader, const config_setting_t *group, void *target);
+/* Either a network that is written out, each router in an area, or one that is made. */
+int study_network_check(const struct study *study, const char *file, struct copse_error *error);
 
 /* generate.c */
 int study_generated_read(struct copse_reader *reader, const config_setting_t *group, void *target);
