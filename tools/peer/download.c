@@ -140,7 +140,8 @@ download_begin(struct fetch *fetch, struct download *download, const struct choi
                                 .first = choice->first,
                                 .count = choice->count,
                                 .begun = now,
-                                .moved = now};
+                                .moved = now,
+                                .block = fetch->buffers[download - fetch->downloads]};
   set_span(download);
   snprintf(url, sizeof(url), "%s/%s", choice->contact->url, fetch->config.session);
   snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64, download->at, download->end - 1);

@@ -19,7 +19,7 @@ struct download {
   bool bad;               /* sent what does not verify */
   bool doubled;           /* somebody else was asked for the same */
   uint64_t begun, moved;
-  uint8_t block[COPSE_BLOCK_BYTES];
+  uint8_t *block; /* being put together */
 };
 
 struct fetch {
@@ -34,6 +34,7 @@ struct fetch {
   uint8_t *missed;               /* injected before we came */
   uint8_t *wanted, *wanted_late; /* those of them that we missed */
   struct download downloads[FETCH_DOWNLOADS];
+  uint8_t buffers[FETCH_DOWNLOADS][COPSE_BLOCK_BYTES];
   unsigned polls;  /* under way */
   uint64_t polled; /* begun so far */
   uint64_t bytes;

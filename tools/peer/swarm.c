@@ -80,17 +80,22 @@ forget(struct swarm *swarm, struct contact *contact) {
   *contact = (struct contact){0};
 }
 
+static bool
+is_same(const struct contact *contact, const struct peer_info *peer) {
+  return contact->used && !strcmp(contact->member, peer->member) && !strcmp(contact->url, peer->url);
+}
+
+/* The contact of that peer, made if it is not known. `expected`: where it is, as a rule. Null: no room. */
 static struct contact *
-find(struct swarm *swarm, const struct peer_info *peer) {
+find(struct swarm *swarm, const struct peer_info *peer, size_t expected) {
   struct contact *unused = NULL;
 
-  for (size_t i = 0; i < SWARM_CONTACTS; i++) {
-    struct contact *contact = &swarm->contacts[i];
-    if (contact->used && !strcmp(contact->member, peer->member) && !strcmp(contact->url, peer->url))
-      return contact;
-    if (!contact->used && !unused)
-      unused = contact;
-  }
+  for (size_t i = 0; i < SWARM_CONTACTS; i++)
+    if (is_same(&swarm->contacts[(expected + i) % SWARM_CONTACTS], peer))
+      return &swarm->contacts[(expected + i) % SWARM_CONTACTS];
+  for (size_t i = 0; i < SWARM_CONTACTS && unused == NULL; i++)
+    if (!swarm->contacts[i].used)
+      unused = &swarm->contacts[i];
   if (!unused || !(unused->have = calloc(1, bits_bytes(swarm->blocks))))
     return NULL;
   unused->used = true;
@@ -99,8 +104,11 @@ find(struct swarm *swarm, const struct peer_info *peer) {
   return unused;
 }
 
+/* Lists are alike from one to the next: each peer is looked for behind the one before it. */
 void
 swarm_update(struct swarm *swarm, const struct peer_info *peers, size_t count, const char *own_member) {
+  size_t expected = 0;
+
   for (size_t i = 0; i < SWARM_CONTACTS; i++) {
     struct contact *contact = &swarm->contacts[i];
     if (contact->used && contact->gone && !contact->downloads && !contact->polling)
@@ -111,9 +119,10 @@ swarm_update(struct swarm *swarm, const struct peer_info *peers, size_t count, c
     const struct peer_info *peer = &peers[i];
     if (!strcmp(peer->member, own_member) || url_banned(swarm, peer->url))
       continue;
-    struct contact *contact = find(swarm, peer);
+    struct contact *contact = find(swarm, peer, expected);
     if (!contact)
       continue;
+    expected = (size_t)(contact - swarm->contacts) + 1;
     contact->gone = false;
     contact->near = peer->near;
     contact->have_told = peer->done ? swarm->blocks : peer->have;

@@ -9,9 +9,8 @@
 #define SWARM_BANNED 64
 
 struct contact {
-  bool used, gone; /* gone: not in the last list; its place is free when nothing is under way */
-  bool near;       /* in our area */
-  char member[MEMBER_CHARS], url[URL_CHARS];
+  bool used, gone;     /* gone: not in the last list; its place is free when nothing is under way */
+  bool near;           /* in our area */
   uint8_t *have;       /* bitmap, as far as it is known */
   uint32_t have_known; /* bits set in it */
   uint32_t have_told;  /* what the control plane said it has */
@@ -21,6 +20,7 @@ struct contact {
   unsigned failures;   /* in a row */
   unsigned stuck;      /* requests given up in a row, for want of a byte */
   uint64_t not_before; /* ns */
+  char member[MEMBER_CHARS], url[URL_CHARS];
 };
 
 struct swarm {
