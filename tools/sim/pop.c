@@ -105,9 +105,10 @@ find_members(struct sim_session *session) {
   for (uint32_t pop = 0; pop < scenario->pop_count; pop++) {
     session->pops[pop].members = &session->members[used];
     for (uint32_t i = 0; i < scenario->place_count; i++)
-      if (scenario->places[i].pop == pop)
+      if (scenario->places[i].pop == pop) {
+        session->peers[i].member = session->pops[pop].member_count++;
         session->members[used++] = &session->peers[i];
-    session->pops[pop].member_count = (uint32_t)(&session->members[used] - session->pops[pop].members);
+      }
   }
 }
 

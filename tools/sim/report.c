@@ -121,21 +121,16 @@ tell_injected(const struct sim_session *session, struct synced *synced) {
     ranges_append(&synced->injected, ranges[i].first, ranges[i].count);
 }
 
-/* Names the peer that follows `to` by `distance`, unless it is away or named. */
 static void
-name_peer(const struct sim_peer *to, uint32_t distance, struct synced *synced, bool *named) {
-  const struct sim_session *session = to->session;
-  const uint32_t index = (to->index + distance) % session->scenario.place_count;
-  const struct sim_peer *peer = &session->peers[index];
+name_peer(const struct sim_peer *to, const struct sim_peer *peer, struct synced *synced) {
   struct peer_info *info = &synced->peers[synced->peer_count];
 
-  if (!peer->here || named[index])
+  if (!peer->here)
     return;
-  *info = (struct peer_info){
-    .near = peer->place->pop == to->place->pop, .done = is_complete(peer), .have = blocks_have(peer->blocks)};
-  snprintf(info->member, sizeof(info->member), "%u", index);
-  snprintf(info->url, sizeof(info->url), "sim:%u", index);
-  named[index] = true;
+  *info = peer->name;
+  info->near = peer->place->pop == to->place->pop;
+  info->done = is_complete(peer);
+  info->have = blocks_have(peer->blocks);
   synced->peer_count++;
 }
 
@@ -144,16 +139,18 @@ name_peer(const struct sim_peer *to, uint32_t distance, struct synced *synced, b
 static void
 name_peers(const struct sim_peer *to, struct synced *synced) {
   const struct sim_session *session = to->session;
-  const uint32_t count = session->scenario.place_count;
-  bool *named = sim_allocate(count, sizeof(*named));
+  const struct sim_pop *area = &session->pops[to->place->pop];
+  const uint32_t count = session->scenario.place_count, members = area->member_count;
+  uint32_t seen = 1; /* of the area, from the own place on */
 
   synced->peers = sim_allocate(PEERS_MAX, sizeof(*synced->peers));
-  for (uint32_t i = 1; i < count && synced->peer_count < PEERS_NEAREST; i++)
-    if (session->peers[(to->index + i) % count].place->pop == to->place->pop)
-      name_peer(to, i, synced, named);
-  for (uint32_t i = 1; i < count && synced->peer_count < PEERS_MAX; i++)
-    name_peer(to, i, synced, named);
-  free(named);
+  for (; seen < members && synced->peer_count < PEERS_NEAREST; seen++)
+    name_peer(to, area->members[(to->member + seen) % members], synced);
+  for (uint32_t i = 1; i < count && synced->peer_count < PEERS_MAX; i++) {
+    const struct sim_peer *peer = &session->peers[(to->index + i) % count];
+    if (peer->place->pop != to->place->pop || (peer->member + members - to->member) % members >= seen)
+      name_peer(to, peer, synced);
+  }
 }
 
 static void
@@ -208,7 +205,6 @@ static void
 reply_arrived(void *context, uint64_t bytes, uint64_t now) {
   struct sim_peer *peer = context;
   struct synced synced = {0};
-  char own[MEMBER_CHARS];
 
   peer->reply_left -= bytes;
   if (peer->reply_left > 0 || !peer->here)
@@ -221,13 +217,12 @@ reply_arrived(void *context, uint64_t bytes, uint64_t now) {
   tell_injected(peer->session, &synced);
   name_peers(peer, &synced);
   synced.direct = !peer->session->scenario.cdn;
-  snprintf(own, sizeof(own), "%u", peer->index);
   orders_acknowledged(&peer->orders, now);
   for (size_t i = 0; i < synced.orders.count; i++)
     orders_add(&peer->orders, synced.orders.items[i]);
   peer->parity = (uint32_t)synced.parity;
   uplink_grant(&peer->uplink, synced.rate_bps, now);
-  fetch_update(peer->fetch, &synced, own);
+  fetch_update(peer->fetch, &synced, peer->name.member);
   ranges_free(&synced.orders);
   ranges_free(&synced.injected);
   free(synced.peers);
@@ -288,6 +283,8 @@ sim_report_init(struct sim_peer *peer) {
   const struct sim_scenario *scenario = &peer->session->scenario;
   const uint32_t pop = scenario->pop_nodes[peer->place->pop];
 
+  snprintf(peer->name.member, sizeof(peer->name.member), "%u", peer->index);
+  snprintf(peer->name.url, sizeof(peer->name.url), "sim:%u", peer->index);
   peer->syncing.fire = on_syncing;
   sim_stream_init(&peer->report, scenario->network, scenario->tcp, peer->place->node, pop, report_arrived, acknowledged,
                   peer);

@@ -8,7 +8,6 @@ sim_session_run(struct sim_session *session, const struct sim_scenario *scenario
   *session = (struct sim_session){.scenario = *scenario, .engine = scenario->network->engine};
   session->peers = sim_allocate(scenario->place_count, sizeof(*session->peers));
   session->scheduler = copse_scheduler_create((uint32_t)((scenario->size + COPSE_BLOCK_BYTES - 1) / COPSE_BLOCK_BYTES));
-  sim_pops_init(session);
   sim_plan_init(session);
   if (scenario->network->fluid != NULL) {
     scenario->network->fluid->before = sim_serve_step;
@@ -18,6 +17,7 @@ sim_session_run(struct sim_session *session, const struct sim_scenario *scenario
     sim_peer_init(session, &session->peers[i], i);
     session->unfinished += !scenario->places[i].seed;
   }
+  sim_pops_init(session);
   sim_run(session->engine, until, &session->stop);
   return session->unfinished;
 }

@@ -83,7 +83,7 @@ struct sim_peer {
   struct sim_endpoint blocks_in; /* symbols from its PoP */
   struct sim_session *session;
   const struct sim_place *place;
-  uint32_t index;
+  uint32_t index, member; /* among all, and among those of its area */
   bool here, seed;
   uint32_t arrived; /* from 1, in the order they came */
   struct content content;
@@ -109,6 +109,7 @@ struct sim_peer {
   uint64_t bitmap_sent_ns;           /* 0: never */
   uint8_t *bitmap, *interest;        /* reported last; as the control plane knows it */
   uint64_t loss_ppm;                 /* reported last */
+  struct peer_info name;             /* in others' lists */
   uint64_t tree_bytes, upload_bytes; /* sent, of content */
 };
 
