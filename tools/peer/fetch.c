@@ -185,13 +185,16 @@ ask_for(struct fetch *fetch, uint8_t *wanted, bool late, uint64_t now) {
 static void
 ask_for_wanted(struct fetch *fetch, uint64_t now) {
   const bool direct = is_direct(fetch, now);
+  uint8_t any_late = 0;
 
   for (size_t i = 0; i < bits_bytes(fetch->swarm.blocks); i++) {
     fetch->wanted_late[i] = direct ? 0 : fetch->wanted[i] & fetch->missed[i];
     fetch->wanted[i] ^= fetch->wanted_late[i];
+    any_late |= fetch->wanted_late[i];
   }
   ask_for(fetch, fetch->wanted, false, now);
-  ask_for(fetch, fetch->wanted_late, true, now);
+  if (any_late)
+    ask_for(fetch, fetch->wanted_late, true, now);
 }
 
 static uint64_t

@@ -12,8 +12,8 @@
 #define BUSY_MAX_NS SECOND
 #define BROKEN_NS SECOND
 #define BROKEN_MAX_NS (16 * SECOND)
-#define WINDOW 16384U   /* blocks looked at for the rarest one */
-#define FEW_CONTACTS 3U /* with so few, two requests at a time keep each busy */
+#define WINDOW 16384U /* blocks looked at for the rarest one */
+#define FEW_CONTACTS 3U
 
 /* xorshift64*. */
 static uint64_t
@@ -259,12 +259,12 @@ rare_and_late(struct swarm *swarm, const struct contact *contact, const uint8_t 
 }
 
 static bool
-pick(struct swarm *swarm, const struct contact *contact, const struct wish *wish, uint32_t *block) {
-  const struct rare best =
-    wish->late ? rare_and_late(swarm, contact, wish->wanted) : rarest(swarm, contact, wish->wanted);
+has_wanted(const struct swarm *swarm, const struct contact *contact, const uint8_t *wanted) {
+  uint8_t any = 0;
 
-  *block = best.block;
-  return best.holders != UINT32_MAX;
+  for (size_t i = 0; i < bits_bytes(swarm->blocks); i++)
+    any |= wanted[i] & contact->have[i];
+  return any != 0;
 }
 
 static bool
@@ -284,34 +284,46 @@ extend(const struct swarm *swarm, const struct wish *wish, struct choice *choice
   choice->count = end - first;
 }
 
-bool
-swarm_choose(struct swarm *swarm, const struct wish *wish, struct choice *choice) {
-  uint64_t order[SWARM_CONTACTS];
+/* Requests to one contact at a time: with few contacts two keep each busy. */
+static unsigned
+most_downloads(const struct swarm *swarm) {
   unsigned count = 0;
 
-  for (size_t i = 0; i < SWARM_CONTACTS; i++)
+  for (size_t i = 0; i < SWARM_CONTACTS && count <= FEW_CONTACTS; i++)
     count += usable(swarm, &swarm->contacts[i]);
-  unsigned limit = count <= FEW_CONTACTS ? 2 : 1;
+  return count <= FEW_CONTACTS ? 2 : 1;
+}
+
+/* The least busy contact that has something wanted, any of those that are; our area's first if they shall be. Null:
+ * none. */
+static struct contact *
+choose_contact(struct swarm *swarm, const struct wish *wish) {
+  const unsigned most = most_downloads(swarm);
+  struct contact *best = NULL;
+  uint64_t best_order = UINT64_MAX;
+
   for (size_t i = 0; i < SWARM_CONTACTS; i++) {
-    const struct contact *contact = &swarm->contacts[i];
-    bool can = usable(swarm, contact) && contact != wish->whom && contact->downloads < limit && contact->have_known &&
-               wish->now >= contact->not_before;
-    order[i] = !can ? UINT64_MAX
-                    : (uint64_t)(wish->near_first && !contact->near) << 62 | (uint64_t)contact->downloads << 40 |
-                        (next_random(swarm) >> 32);
+    struct contact *contact = &swarm->contacts[i];
+    if (!usable(swarm, contact) || contact == wish->whom || contact->downloads >= most || !contact->have_known ||
+        wish->now < contact->not_before)
+      continue;
+    const uint64_t order = (uint64_t)(wish->near_first && !contact->near) << 62 | (uint64_t)contact->downloads << 40 |
+                           next_random(swarm) >> 32;
+    if (order < best_order && has_wanted(swarm, contact, wish->wanted)) {
+      best = contact;
+      best_order = order;
+    }
   }
-  for (;;) {
-    size_t best = 0;
-    for (size_t i = 1; i < SWARM_CONTACTS; i++)
-      if (order[i] < order[best])
-        best = i;
-    if (order[best] == UINT64_MAX)
-      return false;
-    order[best] = UINT64_MAX;
-    choice->contact = &swarm->contacts[best];
-    if (pick(swarm, choice->contact, wish, &choice->block))
-      break;
-  }
+  return best;
+}
+
+bool
+swarm_choose(struct swarm *swarm, const struct wish *wish, struct choice *choice) {
+  choice->contact = choose_contact(swarm, wish);
+  if (choice->contact == NULL)
+    return false;
+  choice->block = wish->late ? rare_and_late(swarm, choice->contact, wish->wanted).block
+                             : rarest(swarm, choice->contact, wish->wanted).block;
   extend(swarm, wish, choice);
   return true;
 }
