@@ -267,6 +267,7 @@ Test(session, flows_take_as_long_as_packets, .fini = free_study) {
   study.peers_count = 1;
   study.peers[0] = 60;
   study.sizes_bytes[0] = 2000000;
+  study.runs = 1;
   runs_of_study();
   cr_assert(eq(sz, count, 16));
   for (size_t i = 0; i < count; i += 8)

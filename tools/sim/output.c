@@ -10,6 +10,10 @@ static const char *const arrivals_name[] = {[STUDY_FLASH] = "flash", [STUDY_POIS
 static const char *const mode_name[] = {"p2p", "cdn"};
 static const char *const level_name[] = {"packet", "flow"};
 
+struct span {
+  double least, most;
+};
+
 struct row {
   struct study_case which;
   size_t runs;
@@ -17,8 +21,9 @@ struct row {
   double max_s;    /* of the last of them, mean of the runs */
   double stderr_s; /* of that mean */
   double floor_s;
-  double own_bound;     /* completion over what physics allows a peer that arrived then, mean of peers and runs */
-  double amplification; /* files sent by the seeds together */
+  double own_bound; /* completion over what physics allows a peer that arrived then, mean of peers and runs */
+  struct span max_ratio, own_ratio; /* of the runs: max_s over floor_s, own_bound */
+  double amplification;             /* files sent by the seeds together */
   double cdn_bytes, backbone_bytes, direct_bytes;
   double slow_s;  /* of the last of the slow peers, mean of the runs; 0: there are none */
   double speedup; /* max_s of p2p over this; NaN without */
@@ -41,42 +46,59 @@ last_of(const struct study *study, const struct study_run *run, bool slow) {
 }
 
 static void
-add_peers(const struct study *study, const struct study_run *run, struct row *row, double *peers) {
+widen(struct span *span, double value) {
+  span->least = fmin(span->least, value);
+  span->most = fmax(span->most, value);
+}
+
+/* Adds a run's means over its peers that are not slow. */
+static void
+add_peers(const struct study *study, const struct study_run *run, struct row *row) {
+  double mean_s = 0, own_bound = 0, peers = 0;
+
   for (uint32_t i = 0; i < run->which.peers; i++) {
     const double finish = run->result.finish_s[i];
     if (finish == 0 || study_is_slow(study, &run->which, i))
       continue;
-    row->mean_s += finish;
-    row->own_bound += finish / study_bound(study, &run->which, i, run->result.arrival_s[i]);
-    (*peers)++;
+    mean_s += finish;
+    own_bound += finish / study_bound(study, &run->which, i, run->result.arrival_s[i]);
+    peers++;
   }
+  row->mean_s += mean_s / peers;
+  row->own_bound += own_bound / peers;
+  widen(&row->own_ratio, own_bound / peers);
 }
 
 /* Of the runs from `first` on that belong together. */
 static struct row
 row_of(const struct study *study, const struct study_run *first, size_t count) {
-  struct row row = {.which = first->which, .floor_s = study_floor(study, &first->which), .speedup = NAN};
-  double peers = 0, squares = 0;
+  struct row row = {.which = first->which,
+                    .floor_s = study_floor(study, &first->which),
+                    .max_ratio = {INFINITY, 0},
+                    .own_ratio = {INFINITY, 0},
+                    .speedup = NAN};
+  double squares = 0;
 
   while (row.runs < count && same_scenario(&first[row.runs].which, &first->which) &&
          first[row.runs].which.cdn == first->which.cdn) {
     const struct study_run *run = &first[row.runs++];
     const double last = last_of(study, run, false);
     row.max_s += last;
+    widen(&row.max_ratio, last / row.floor_s);
     row.slow_s += last_of(study, run, true);
     squares += last * last;
     row.amplification += run->result.seed_bytes / (double)run->which.size_bytes;
     row.cdn_bytes += run->result.cdn_bytes;
     row.backbone_bytes += run->result.backbone_bytes;
     row.direct_bytes += run->result.direct_bytes;
-    add_peers(study, run, &row, &peers);
+    add_peers(study, run, &row);
   }
   const double runs = (double)row.runs;
   row.max_s /= runs;
   row.slow_s /= runs;
   row.stderr_s = row.runs > 1 ? sqrt(fmax(0, squares / runs - row.max_s * row.max_s) / (runs - 1)) : 0;
-  row.mean_s /= peers;
-  row.own_bound /= peers;
+  row.mean_s /= runs;
+  row.own_bound /= runs;
   row.amplification /= runs;
   row.cdn_bytes /= runs;
   row.backbone_bytes /= runs;
@@ -139,6 +161,8 @@ append_row(const struct study *study, const struct row *row, void *context) {
               "seed_amplification", row->amplification, "cdn_bytes", row->cdn_bytes, "backbone_bytes",
               row->backbone_bytes, "direct_bytes", row->direct_bytes, "runs", (json_int_t)row->runs);
 
+  json_object_set_new(object, "floor_ratios", json_pack("[f, f]", row->max_ratio.least, row->max_ratio.most));
+  json_object_set_new(object, "bound_ratios", json_pack("[f, f]", row->own_ratio.least, row->own_ratio.most));
   if (!isnan(row->speedup))
     json_object_set_new(object, "speedup", json_real(row->speedup));
   if (row->slow_s > 0)
