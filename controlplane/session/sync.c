@@ -120,15 +120,17 @@ is_permitted(const struct copse_control *control, const struct copse_member *mem
   return state.id == member->number && state.permission_until != 0;
 }
 
-/* Of a member that is there: not of one that has joined elsewhere meanwhile. */
+/* Of a member that is there: not of one that has joined elsewhere meanwhile. Rates are measured when they are written,
+ * for those in between would be known to nobody. */
 static void
 write_progress(struct copse_control *control, const struct copse_session *session, struct copse_member *member,
-               const struct copse_progress *progress, uint64_t now_ms) {
+               struct copse_progress *progress, uint64_t now_ms) {
   char key[sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_ID_BYTES], member_key[sizeof(key)];
   char *text;
 
   if (progress->done == member->progress.done && now_ms - member->local.written_ms < WRITE_MS)
     return;
+  measure(control, member, progress, now_ms);
   snprintf(key, sizeof(key), "/sessions/%s/progress/%s", session->id, member->id);
   snprintf(member_key, sizeof(member_key), "/sessions/%s/members/%s", session->id, member->id);
   text = copse_json_take(copse_progress_write(progress));
@@ -332,7 +334,6 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
     return;
   }
   member->local.seen_ms = now_ms;
-  measure(control, member, &progress, now_ms);
   progress.unproven = !is_permitted(control, member);
   write_progress(control, session, member, &progress, now_ms);
   send = copse_orders_sync(control, session, member, body, now_ms);

@@ -235,6 +235,22 @@ Test(session, an_idle_tree_goes_and_comes_back) {
   cr_expect_eq(copse_session_rooted(cluster_session(&cluster, S), "N1")->status, COPSE_TREE_OK);
 }
 
+/* Rates are measured each second and progress is written each half, at syncs that come when they come. */
+Test(session, what_a_member_receives_is_told_whenever_it_syncs) {
+  uint64_t bps = 0;
+
+  three_start("", 10 * GB);
+  for (unsigned i = 0; i < 20 && bps == 0; i++) {
+    char body[64];
+
+    snprintf(body, sizeof(body), "{\"have\":%u,\"cdn_bytes\":%u}", i, i * 16384);
+    json_decref(cluster_sync(&cluster, 2, S, "alice", leecher, body, NULL));
+    cluster_run(&cluster, 150);
+    bps = copse_session_member(cluster_session(&cluster, S), leecher)->progress.cdn_bps;
+  }
+  cr_expect(bps > 0 && bps <= 8 * 16384 * 1000 / 150, "%llu bit/s", (unsigned long long)bps);
+}
+
 static bool
 member_gone(struct cluster *c, const char *member) {
   return copse_session_member(cluster_session(c, S), member) == NULL && three_are_settled(c, S);
