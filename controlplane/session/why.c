@@ -191,20 +191,27 @@ explain_senders(const struct copse_session *session, const struct copse_planned_
   number(out, "senders", senders.count);
   number(out, "senders_uplink_bps", senders.uplink_bps);
   number(out, "senders_bps", sent_bps);
-  if (senders.count == 0)
+  if (senders.count == 0) {
     say(out, COPSE_WHY_IDLE, "no peer at %s has the whole content, so nobody sends on this tree", tree->root);
-  else if (sent_bps == 0)
-    say(out, COPSE_WHY_IDLE, "nothing is sent: %s",
-        senders.count == 1 ? "its sender has no order" : "its senders have no orders");
-  else if (is_at(sent_bps, senders.uplink_bps))
-    say(out, COPSE_WHY_UPLINK,
-        "its %llu sender%s at %s send %.3f of the %.3f Mbit/s of their uplinks; the tree could carry %.3f",
-        (unsigned long long)senders.count, senders.count == 1 ? "" : "s", tree->root, mega(sent_bps),
-        mega(senders.uplink_bps), mega(tree->rate_bps));
+    return;
+  }
+  const bool one = senders.count == 1;
+  char who[COPSE_NAME_BYTES + 40];
+
+  if (one)
+    snprintf(who, sizeof(who), "the sender at %s", tree->root);
   else
-    say(out, COPSE_WHY_SENDER,
-        "its senders at %s send %.3f Mbit/s, less than their uplinks (%.3f) and the tree (%.3f) carry", tree->root,
-        mega(sent_bps), mega(senders.uplink_bps), mega(tree->rate_bps));
+    snprintf(who, sizeof(who), "the %llu senders at %s", (unsigned long long)senders.count, tree->root);
+  if (sent_bps == 0)
+    say(out, COPSE_WHY_IDLE, "nothing is sent: %s %s", who, one ? "has no order" : "have no orders");
+  else if (is_at(sent_bps, senders.uplink_bps))
+    say(out, COPSE_WHY_UPLINK, "%s %s %.3f of the %.3f Mbit/s of %s; the tree could carry %.3f", who,
+        one ? "sends" : "send", mega(sent_bps), mega(senders.uplink_bps), one ? "its uplink" : "their uplinks",
+        mega(tree->rate_bps));
+  else
+    say(out, COPSE_WHY_SENDER, "%s %s %.3f Mbit/s, less than %s (%.3f) and the tree (%.3f) carry", who,
+        one ? "sends" : "send", mega(sent_bps), one ? "its uplink" : "their uplinks", mega(senders.uplink_bps),
+        mega(tree->rate_bps));
 }
 
 static void

@@ -142,25 +142,28 @@ number(const char *name) {
 }
 
 Test(why, a_sender_that_sends_less_than_it_could) {
-  expect_verdict(verdict_of_tree(), "sender", "send 10.000 Mbit/s, less than their uplinks (20.000)");
+  expect_verdict(verdict_of_tree(), "sender", "the sender at N1 sends 10.000 Mbit/s, less than its uplink (20.000)");
   cr_expect(eq(long, (long)number("rate_bps"), 30000000));
   cr_expect(eq(long, (long)number("senders_uplink_bps"), 20000000));
   expect_verdict(verdict_of(PEER), "sender", "at N1");
   cr_expect(eq(str, (char *)why.tree, TREE));
   expect_verdict(verdict_of(SEED), "sender", "at N1");
+  put_member("00000000000000aa", "N1", true);
+  expect_verdict(verdict_of_tree(), "sender",
+                 "the 2 senders at N1 send 10.000 Mbit/s, less than their uplinks (40.000)");
 }
 
 Test(why, the_senders_uplink) {
   put_tree(19400000, 0, 0);
   put_progress(SEED, 100, 0, 19400000, 0, false);
-  expect_verdict(verdict_of_tree(), "uplink", "send 19.400 of the 20.000 Mbit/s");
+  expect_verdict(verdict_of_tree(), "uplink", "the sender at N1 sends 19.400 of the 20.000 Mbit/s of its uplink");
   expect_verdict(verdict_of(PEER), "uplink", "the tree could carry 30.000");
 }
 
 Test(why, nothing_is_sent) {
   put_tree(0, 0, 0);
   put_progress(SEED, 100, 0, 0, 0, false);
-  expect_verdict(verdict_of_tree(), "idle", "has no order");
+  expect_verdict(verdict_of_tree(), "idle", "the sender at N1 has no order");
   put("/sessions/" S "/members/" SEED, "null");
   expect_verdict(verdict_of_tree(), "idle", "no peer at N1 has the whole content");
 }
@@ -206,7 +209,7 @@ Test(why, a_link_that_test_packets_have_found_degraded) {
   expect_verdict(verdict_of(PEER), "loss", "plans use 50 % of its budget");
   cr_expect(eq(long, (long)number("link_capacity_percent"), 50));
   put("/measured/N1/N2", "{\"capacity_percent\":100,\"heard\":true,\"loss\":0.01,\"delay_ms\":1.0,\"jitter_ms\":0.1}");
-  expect_verdict(verdict_of_tree(), "sender", "send 10.000 Mbit/s");
+  expect_verdict(verdict_of_tree(), "sender", "sends 10.000 Mbit/s");
 }
 
 Test(why, loss_at_the_last_hop) {

@@ -40,6 +40,8 @@ run_why(struct context *context, struct copse_error *error) {
   printf("%s %s: %s%s%s\n%s\n\n", text_of(why, "kind"), id, style_begin(&context->look, STYLE_HEAD),
          text_of(why, "verdict"), style_end(&context->look, STYLE_HEAD), text);
   free(text);
+  if (json_object_get(why, "tree") != NULL && strcmp(text_of(why, "tree"), id) != 0)
+    print_number("tree", json_object_get(why, "tree"));
   json_object_foreach(json_object_get(why, "numbers"), name, number) {
     print_number(name, number);
   }
