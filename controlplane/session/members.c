@@ -207,16 +207,17 @@ copse_member_join(struct copse_control *control, const struct copse_caller *call
     }
     if (!check_room(control, session, answer))
       break;
-    if (record.label == COPSE_LABEL_NONE)
+    if (record.label == COPSE_LABEL_NONE) {
+      copse_nodes_labels(control);
       record.label = copse_shadow_label_take(&control->nodes.shadow);
+    }
     if (record.label == COPSE_LABEL_NONE) {
       copse_answer_fail(answer, 503, NULL, "%s has no label left", control->config->pop);
       return;
     }
     result = commit_join(control, session, id, &record);
   }
-  if (result != 0) {
-    copse_shadow_label_release(&control->nodes.shadow, record.label);
+  if (result != 0) { /* the label stays taken: a commit that nobody was told of may have been made */
     if (answer->status == 0)
       copse_answer_fail(answer, 503, NULL, "the store cannot take the member now: %s", strerror(-result));
     return;
@@ -259,17 +260,11 @@ remove_member(struct copse_control *control, struct copse_session *session, stru
   struct copse_compare compare = {.key = member_key, .revision = member->revision};
   struct copse_change changes[] = {{.kind = COPSE_CHANGE_DELETE, .key = member_key},
                                    {.kind = COPSE_CHANGE_DELETE, .key = progress_key}};
-  uint32_t label = member->record.label;
-  bool installed = copse_shadow_member(&control->nodes.shadow, member->id) != NULL;
-  int result;
 
   snprintf(member_key, KEY_BYTES, "/sessions/%s/members/%s", session->id, member->id);
   snprintf(progress_key, KEY_BYTES, "/sessions/%s/progress/%s", session->id, member->id);
   copse_orders_leave(control, session, member, copse_control_now());
-  result = copse_control_commit(control, &compare, 1, changes, 2);
-  if (result == 0 && !installed)
-    copse_shadow_label_release(&control->nodes.shadow, label);
-  return result;
+  return copse_control_commit(control, &compare, 1, changes, 2);
 }
 
 void

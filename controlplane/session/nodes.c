@@ -191,6 +191,16 @@ keep_member_labels(struct copse_control *control) {
   }
 }
 
+void
+copse_nodes_labels(struct copse_control *control) {
+  struct copse_shadow *shadow = &control->nodes.shadow;
+
+  if (shadow->label_slots.count < shadow->label_slots.limit)
+    return;
+  copse_shadow_label_recount(shadow);
+  keep_member_labels(control);
+}
+
 static void
 on_dump(void *context, int status, const void *body, size_t bytes) {
   struct copse_control *control = context;
@@ -279,6 +289,7 @@ copse_nodes_walk(struct copse_control *control, uint64_t now_ms) {
   if (now_ms < nodes->resume_ms)
     return;
   copse_operations_clear(&nodes->operations);
+  copse_nodes_labels(control);
   copse_desire_walk(control, now_ms);
   copse_measure_targets(control, now_ms);
   copse_credit_push(control);

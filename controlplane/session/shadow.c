@@ -100,6 +100,17 @@ copse_shadow_label_release(struct copse_shadow *shadow, uint32_t label) {
     copse_slots_release(&shadow->label_slots, copse_label_slot(label));
 }
 
+void
+copse_shadow_label_recount(struct copse_shadow *shadow) {
+  copse_slots_clear(&shadow->label_slots);
+  for (size_t i = 0; i < shadow->trees.count; i++)
+    copse_slots_mark(&shadow->label_slots,
+                     copse_label_slot(((const struct copse_shadow_tree *)shadow->trees.items[i])->set.label));
+  for (size_t i = 0; i < shadow->members.count; i++)
+    copse_slots_mark(&shadow->label_slots,
+                     copse_label_slot(((const struct copse_shadow_member *)shadow->members.items[i])->set.label));
+}
+
 /* The object in a slot, made when the slot is free; null when the slot has another or memory is short. */
 static void *
 slot_entry(struct copse_set *set, struct copse_slots *slots, void **at, uint32_t slot, const char *name, size_t bytes) {

@@ -80,6 +80,8 @@ int copse_shadow_apply(struct copse_shadow *shadow, uint16_t kind, const void *r
  * the tree or member that has it is removed. */
 uint32_t copse_shadow_label_take(struct copse_shadow *shadow);
 void copse_shadow_label_release(struct copse_shadow *shadow, uint32_t label);
+/* Gives back every label that no tree and no member in the table has. */
+void copse_shadow_label_recount(struct copse_shadow *shadow);
 /* Takes a given label: a member's, which must stay what it is. False when its slot is taken or does not exist. */
 bool copse_shadow_label_mark(struct copse_shadow *shadow, uint32_t label);
 

@@ -2,6 +2,7 @@
 #include "slots.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int
 copse_slots_create(struct copse_slots *slots, uint32_t limit) {
@@ -14,6 +15,12 @@ void
 copse_slots_free(struct copse_slots *slots) {
   free(slots->taken);
   *slots = (struct copse_slots){0};
+}
+
+void
+copse_slots_clear(struct copse_slots *slots) {
+  memset(slots->taken, 0, (((size_t)slots->limit + 63) / 64 + 1) * sizeof(*slots->taken));
+  slots->count = 0;
 }
 
 bool

@@ -16,6 +16,8 @@ struct copse_slots {
 /* Slots [0, limit), all free. -ENOMEM. */
 int copse_slots_create(struct copse_slots *slots, uint32_t limit);
 void copse_slots_free(struct copse_slots *slots);
+/* All are free again. */
+void copse_slots_clear(struct copse_slots *slots);
 /* Takes a free slot, COPSE_SLOTS_NONE when there is none. */
 uint32_t copse_slots_take(struct copse_slots *slots);
 /* Marks one as taken; false when it was already, or is beyond the limit. */

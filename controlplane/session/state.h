@@ -127,6 +127,8 @@ void copse_retire_walk(struct copse_control *control, uint64_t now_ms);
 int copse_nodes_start(struct copse_control *control, struct copse_error *error);
 void copse_nodes_walk(struct copse_control *control, uint64_t now_ms);
 void copse_nodes_stop(struct copse_control *control);
+/* When no label is left: gives back those of members that went before they came into the table. */
+void copse_nodes_labels(struct copse_control *control);
 /* Queues an operation and applies it to the shadow. */
 void copse_nodes_link(struct copse_nodes *nodes, const struct copse_api_link *link);
 void copse_nodes_target(struct copse_nodes *nodes, const struct copse_api_target *target);

@@ -103,6 +103,18 @@ Test(nodes, a_batch_that_is_refused_is_tried_again_in_peace) {
   run_until(link_is_wider);
 }
 
+/* A peer whose joins are not answered in time tries again and again, while the dataplane is slow to take them. */
+Test(nodes, labels_of_members_that_never_came_are_found_again) {
+  int status = 201, joins = 0;
+
+  cluster_start(&cluster, 1, 100000000, "");
+  cluster_account(&cluster, "alice", GB);
+  cluster_make_session(&cluster, S, 10);
+  for (; status == 201 && joins < 5000; joins++)
+    free(cluster_join(&cluster, 0, S, "alice", 1, false, &status));
+  cr_expect_eq(status, 201, "join %d: %d", joins, status);
+}
+
 /* N1 has no IPv6 address of its own: its dataplane refuses the link. */
 Test(nodes, a_pop_that_cannot_be_reached_holds_up_no_other) {
   three_start("", 10 * GB);
