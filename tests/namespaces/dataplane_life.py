@@ -85,6 +85,12 @@ def refusals(lab, check):
     says(lab.configure(), "p4 has another XDP program, foreign", 1)
     check("which stays", lab.xdp_programs() == [4])
     lab.ip(lab.pop, "link", "set", "dev", "p4", "xdp", "off")
+    os.mkdir(lab.api)  # where the socket would be, which is made when everything else is there
+    process = lab.launch(lab.configure(), stderr=subprocess.PIPE)
+    text = process.communicate(timeout=20)[1].decode()
+    check("a start may fail after XDP programs have been attached",
+          process.returncode == 1 and "port 3: " in text and "cannot make the socket" in text)
+    os.rmdir(lab.api)
     check("a start that fails leaves no XDP program, socket or lock",
           lab.xdp_programs() == [] and os.listdir(os.path.dirname(lab.api)) == [])
 
