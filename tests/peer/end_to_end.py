@@ -444,6 +444,21 @@ class Pops(Case):
         wait_for("the second", lambda: len(second.pop.permitted) == 2, 25)
         self.assertTrue(self.says(getter, f"{first.url} does not serve us; trying {second.url}"), getter.words)
 
+    def test_nobody_else_has_us(self):
+        """The control plane is away for long, and the other PoP knows no such session: the peer is a member as before."""
+        first, stranger = self.control(), self.control()
+        seed = self.peer(first, "share", self.file(2_000_000), up="100k")
+        session = seed.session()
+        getter = self.peer(first, "get", session, "-o", self.directory / "out", then=(stranger,))
+        wait_for("two members", lambda: len(first.sessions[session].members) == 2)
+        members = list(first.sessions[session].members)
+        first.stop()
+        wait_for("a try elsewhere", lambda: self.says(getter, "404 no such session; trying"))
+        first.start()
+        away = time.monotonic()
+        wait_for("both", lambda: all(member.seen > away for member in first.sessions[session].members.values()))
+        self.assertEqual(list(first.sessions[session].members), members)
+
     def test_one_session_though_the_answer_is_lost(self):
         control = self.control()
         control.lose_answers = 1

@@ -23,9 +23,9 @@ struct control {
   struct control_config config;
   struct event *timer;
   enum state state;
-  bool busy;  /* a call is under way */
-  bool hurry; /* and the next sync should follow at once */
-  char member[MEMBER_CHARS];
+  bool busy;                 /* a call is under way */
+  bool hurry;                /* and the next sync should follow at once */
+  char member[MEMBER_CHARS]; /* empty: forgotten, or none yet */
   const char *joined_at;
   uint64_t sync_ms, begun_ms; /* of the last sync */
   void (*left)(void *context);
@@ -54,10 +54,11 @@ schedule_sync(struct control *control, uint64_t period_ms) {
 static void
 call(struct control *control, const char *method, const char *tail, const char *text, unsigned total_ms,
      api_done *done) {
+  const char *member = control->state == STATE_OUT ? "" : control->member;
   char path[256];
 
-  snprintf(path, sizeof(path), "/v1/sessions/%s/members%s%s%s", control->config.session, control->member[0] ? "/" : "",
-           control->member, tail);
+  snprintf(path, sizeof(path), "/v1/sessions/%s/members%s%s%s", control->config.session, member[0] ? "/" : "", member,
+           tail);
   control->busy = api_call(control->config.api, &(struct api_request){.method = method,
                                                                       .path = path,
                                                                       .body = text,
@@ -137,7 +138,6 @@ static void
 join(struct control *control) {
   char *text = message_join(&control->config.join);
 
-  control->member[0] = 0;
   if (text)
     call(control, "POST", "", text, CALL_MS, on_joined);
   free(text);
@@ -174,6 +174,7 @@ on_synced(void *context, const struct api_answer *answer) {
   } else if (answer->status == 404 || answer->status == 421) {
     say("%s has forgotten us; joining again", pops_url(control->config.api->pops));
     control->state = STATE_OUT;
+    control->member[0] = 0;
     schedule(control, GAP_MS);
   } else if (answer->status != 200) {
     refuse_answer(control, answer, "sync");
@@ -217,6 +218,19 @@ give_up(struct control *control) {
   return false;
 }
 
+/* No other would have us: the one we have left may still know us. */
+static bool
+come_back(struct control *control) {
+  struct pops *pops = control->config.api->pops;
+
+  if (!control->member[0] || control->joined_at != pops_url(pops))
+    return false;
+  pops_joined(pops, clock_ns());
+  control->state = STATE_MEMBER;
+  sync_now(control);
+  return true;
+}
+
 /* ---- leave ---- */
 
 static void
@@ -251,9 +265,10 @@ on_timer(evutil_socket_t fd, short what, void *context) {
     control->left(control->config.context);
   else if (control->busy)
     return;
-  else if (control->state == STATE_OUT)
-    join(control);
-  else if (!give_up(control))
+  else if (control->state == STATE_OUT) {
+    if (!come_back(control))
+      join(control);
+  } else if (!give_up(control))
     sync_now(control);
 }
 
