@@ -46,7 +46,10 @@ etcd_transfer_init(struct etcd_store *store, struct etcd_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 10L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 5L);
-  curl_easy_setopt(easy, CURLOPT_CAINFO, store->ca); /* null: the system's */
+  if (store->ca != NULL) {
+    curl_easy_setopt(easy, CURLOPT_CAINFO, store->ca);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or the system's authorities are trusted as well */
+  }
   curl_easy_setopt(easy, CURLOPT_SSLCERT, store->certificate);
   curl_easy_setopt(easy, CURLOPT_SSLKEY, store->key);
   return 0;

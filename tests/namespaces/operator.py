@@ -23,8 +23,27 @@ def why(pop, what):
     return json.loads(copse(pop, "why", what, "--json"))
 
 
+def only_the_named_certificate_is_trusted(lab):
+    """Not even one that the system trusts."""
+    pop, other = lab.pops[:2]
+    system, token = os.path.join(lab.directory, "authorities"), os.path.join(lab.directory, "operator.token")
+    os.mkdir(system)
+    os.link(pop.certificate, os.path.join(system, "pop.pem"))
+    peer = [os.path.join(lab.build, "tools/peer/copse-peer"), "get", "0" * 32, "--pop", pop.url, "--token-file", token, "--ca",
+            other.certificate, "--address", pop.address, "--up", "10M", "--down", "10M"]
+    copse = pop.copse("status")
+    copse[copse.index(pop.certificate)] = other.certificate
+    for command in (copse, ["ip", "netns", "exec", pop.namespace, *peer]):
+        with subprocess.Popen(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', system, *command],
+                              stderr=subprocess.PIPE, text=True) as process:
+            said = process.stderr.readline()
+            process.kill()
+        assert "certificate" in said, said
+
+
 def main():
     with Lab(3, scale=50) as lab:
+        only_the_named_certificate_is_trusted(lab)
         for index, pop in enumerate(lab.pops):
             for number in (1, 2):
                 lab.peer(pop, number, seed=number == 1 and index == 0)

@@ -78,8 +78,10 @@ prepare(struct client *client, const char *method, const char *path, const char 
   curl_easy_setopt(client->curl, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->failure);
   curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-  if (client->settings->ca != NULL)
+  if (client->settings->ca != NULL) {
     curl_easy_setopt(client->curl, CURLOPT_CAINFO, client->settings->ca);
+    curl_easy_setopt(client->curl, CURLOPT_CAPATH, NULL); /* or the system's authorities are trusted as well */
+  }
   if (client->settings->token != NULL) {
     snprintf(line, sizeof(line), "Authorization: Bearer %s", client->settings->token);
     headers = curl_slist_append(headers, line);

@@ -265,8 +265,10 @@ prepare(struct transfer *transfer, const struct transfer_request *request) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes);
     curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
   }
-  if (transfer->owner->ca)
+  if (transfer->owner->ca) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->owner->ca);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or the system's authorities are read and trusted as well */
+  }
 }
 
 struct transfer *
