@@ -53,6 +53,13 @@ settle_all(struct removal *removal, struct copse_session *session) {
   return result;
 }
 
+/* Changes something of the PoP, unless it is back; consumes the transaction. */
+static int
+transact(const struct removal *removal, struct copse_transaction *transaction) {
+  copse_transaction_compare(transaction, 0, "/pops/%s", removal->pop);
+  return copse_control_transact(removal->control, transaction);
+}
+
 /* Its members, label records and the area: as many as fit into the transaction. Returns how many members. */
 static size_t
 gather(const struct removal *removal, const struct copse_session *session, struct copse_transaction *transaction) {
@@ -89,12 +96,45 @@ clear(struct removal *removal, const char *id) {
 
     if (transaction.change_count == 0)
       return 0;
-    copse_transaction_compare(&transaction, 0, "/pops/%s", removal->pop);
-    result = copse_control_transact(removal->control, &transaction);
+    result = transact(removal, &transaction);
     if (result < 0)
       return result;
     removal->members += members;
   }
+}
+
+/* A link to or from it that is still known, or null. */
+static const struct copse_link *
+next_link(const struct removal *removal) {
+  const struct copse_set *links = &removal->control->model.links;
+
+  for (size_t i = 0; i < links->count; i++) {
+    const struct copse_link *link = links->items[i];
+
+    if ((strcmp(link->from, removal->pop) == 0 || strcmp(link->to, removal->pop) == 0) &&
+        (link->revision != 0 || link->measured_revision != 0 || link->stamp_revision != 0))
+      return link;
+  }
+  return NULL;
+}
+
+/* Until no link begins or ends there. Who sells links of `from` compares /budgets/. Where a configuration still lists
+ * one, its PoP puts it again at its next start. */
+static int
+forget_links(const struct removal *removal) {
+  const struct copse_link *link;
+  int result = 0;
+
+  while (result >= 0 && (link = next_link(removal)) != NULL) {
+    struct copse_transaction transaction = {0};
+
+    copse_transaction_delete(&transaction, "/links/%s", link->name);
+    copse_transaction_delete(&transaction, "/measured/%s", link->name);
+    copse_transaction_delete(&transaction, "/stamp/%s", link->name);
+    copse_transaction_put(&transaction, copse_json_take(json_string("operator")), "/budgets/%s", link->from);
+    result = transact(removal, &transaction);
+  }
+  return result;
 }
 
 static bool
@@ -129,7 +169,7 @@ remove_everywhere(struct removal *removal, struct copse_answer *answer) {
     if (result == 0)
       result = clear(removal, id);
   }
-  return result;
+  return result == 0 ? forget_links(removal) : result;
 }
 
 void

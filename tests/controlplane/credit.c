@@ -146,6 +146,23 @@ has_returned(struct cluster *c, const char *session) {
   return copse_control_healthy(c->pops[0].control) && fake_tree_count(c->pops[0].dataplane) == 0;
 }
 
+/* How many links that are configured or measured begin or end at the PoP. */
+static size_t
+links_of(const char *pop) {
+  const struct copse_set *links;
+  size_t count = 0;
+
+  cluster_session(&cluster, S);
+  links = &cluster.model.links;
+  for (size_t i = 0; i < links->count; i++) {
+    const struct copse_link *link = links->items[i];
+
+    count += (strcmp(link->from, pop) == 0 || strcmp(link->to, pop) == 0) &&
+             (link->revision != 0 || link->measured_revision != 0 || link->stamp_revision != 0);
+  }
+  return count;
+}
+
 /* What `pop` answers when it is told that N1 never returns. */
 static json_t *
 remove_n1(size_t pop, int status) {
@@ -185,6 +202,8 @@ Test(credit, what_a_pop_had_leased_that_never_returns) {
   json_decref(answer);
   member = copse_session_member(cluster_session(&cluster, S), seed);
   cr_expect_null(member, "its peers have left");
+  cr_expect_eq(links_of("N1"), 0, "links that end there are gone");
+  cr_expect_gt(links_of("N2"), 0);
   cluster_pop_start(&cluster, 0);
   cr_expect(cluster_until(&cluster, has_returned, S, 10000), "its tree goes, and nothing is charged again");
   end_session();
