@@ -176,6 +176,11 @@ def check_changes(cli, server):
     assert cli.json("credit", "alice")["granted_bytes"] == before + 1500000000
     assert "no such account" in cli.run("credit", "nobody", status=3)
     assert "no name of an account" in cli.run("credit", "../x", status=2)
+    assert re.fullmatch(r"[0-9a-f]{64}\n", cli.run("credit", "create", "bob", "2G"))
+    assert cli.json("credit", "bob")["granted_bytes"] == 2000000000
+    assert "account bob" in cli.run("credit", "create", "bob", status=1)
+    assert "no name of an account" in cli.run("credit", "create", "../x", status=2)
+    assert "no number of bytes" in cli.run("credit", "create", "carol", "much", status=2)
 
 
 def check_errors(cli, server, alice):

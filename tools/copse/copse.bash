@@ -41,7 +41,7 @@ _copse() {
   config) mapfile -t COMPREPLY < <(compgen -W 'check' -- "$word") ;;
   pops) [[ $before == pops ]] && mapfile -t COMPREPLY < <(compgen -W 'remove' -- "$word") ;;
   links) [[ $before == links ]] && mapfile -t COMPREPLY < <(compgen -W 'set reset' -- "$word") ;;
-  credit) [[ $before == credit ]] && mapfile -t COMPREPLY < <(compgen -W 'add' -- "$word") ;;
+  credit) [[ $before == credit ]] && mapfile -t COMPREPLY < <(compgen -W 'add create' -- "$word") ;;
   esac
 }
 complete -o filenames -F _copse copse

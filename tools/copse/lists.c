@@ -214,21 +214,53 @@ add_credit(struct context *context, struct copse_error *error) {
   return result;
 }
 
+/* Prints the token alone, so that it can be sent into a file. */
+static int
+create_account(struct context *context, struct copse_error *error) {
+  json_t *body, *answer = NULL;
+  uint64_t bytes = 0;
+  int result;
+
+  if (context->word_count == 3 && !amount_parse(context->words[2], &bytes))
+    return copse_fail(error, -EINVAL, "'%s' is no number of bytes such as 10G or 5e9", context->words[2]);
+  body = json_pack("{s:s, s:I}", "name", context->words[1], "credit_bytes", (json_int_t)bytes);
+  result = client_ask(context->client, "POST", "/v1/accounts", body, NULL, &answer, error);
+  json_decref(body);
+  if (result == 0 && context->json)
+    return print_json(answer, error);
+  if (result == 0)
+    puts(text_of(answer, "token"));
+  json_decref(answer);
+  return result;
+}
+
+static bool
+is_account(const char *name) {
+  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  size_t length = strlen(name);
+
+  return length > 0 && length <= 63 && name[strspn(name, allowed)] == '\0';
+}
+
 int
 run_credit(struct context *context, struct copse_error *error) {
-  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-  bool add = context->word_count > 0 && strcmp(context->words[0], "add") == 0;
-  const char *account = context->word_count > 0 ? context->words[add && context->word_count == 3] : "x";
+  const char *verb = context->word_count > 0 ? context->words[0] : "";
+  bool add = strcmp(verb, "add") == 0 && context->word_count == 3;
+  bool create = strcmp(verb, "create") == 0 && context->word_count > 1;
+  const char *account = add || create ? context->words[1] : verb;
 
-  if (account[0] == '\0' || strlen(account) > 63 || account[strspn(account, allowed)] != '\0')
-    return copse_fail(error, -EINVAL, "'%.80s' is no name of an account", account);
   if (context->word_count == 0)
     return show_list(context, "/v1/accounts", "accounts", accounts_table, error);
+  if (!is_account(account))
+    return copse_fail(error, -EINVAL, "'%.80s' is no name of an account", account);
   if (context->word_count == 1)
     return show_account(context, error);
-  if (add && context->word_count == 3)
+  if (add)
     return add_credit(context, error);
-  return copse_fail(error, -EINVAL, "say credit, credit ACCOUNT, or credit add ACCOUNT BYTES");
+  if (create)
+    return create_account(context, error);
+  return copse_fail(error, -EINVAL,
+                    "say credit, credit ACCOUNT, credit add ACCOUNT BYTES, or credit create ACCOUNT [BYTES]");
 }
 
 /* ---- trees ---- */
