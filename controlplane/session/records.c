@@ -222,6 +222,7 @@ copse_member_write(const struct copse_member_record *member) {
 bool
 copse_progress_read(const json_t *json, struct copse_progress *out) {
   out->done = json_is_true(json_object_get(json, "done"));
+  out->busy = json_is_true(json_object_get(json, "busy"));
   out->unproven = json_is_true(json_object_get(json, "unproven"));
   out->in_bps = copse_json_number_or(json, "in_bps", 0);
   out->out_bps = copse_json_number_or(json, "out_bps", 0);
@@ -234,10 +235,10 @@ copse_progress_read(const json_t *json, struct copse_progress *out) {
 
 json_t *
 copse_progress_write(const struct copse_progress *progress) {
-  return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "have", (json_int_t)progress->have,
-                   "done", progress->done, "cdn_bytes", (json_int_t)progress->cdn_bytes, "direct_bytes",
-                   (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes, "loss_ppm",
-                   (json_int_t)progress->loss_ppm, "cdn_bps", (json_int_t)progress->cdn_bps, "direct_bps",
+  return json_pack("{s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "have", (json_int_t)progress->have,
+                   "done", progress->done, "busy", progress->busy, "cdn_bytes", (json_int_t)progress->cdn_bytes,
+                   "direct_bytes", (json_int_t)progress->direct_bytes, "sent_bytes", (json_int_t)progress->sent_bytes,
+                   "loss_ppm", (json_int_t)progress->loss_ppm, "cdn_bps", (json_int_t)progress->cdn_bps, "direct_bps",
                    (json_int_t)progress->direct_bps, "in_bps", (json_int_t)progress->in_bps, "out_bps",
                    (json_int_t)progress->out_bps, "unproven", progress->unproven);
 }

@@ -85,8 +85,8 @@ struct copse_member_record {
 };
 
 struct copse_progress {
-  uint64_t have; /* blocks */
-  bool done;
+  uint64_t have;   /* blocks */
+  bool done, busy; /* busy: trees take all of its uplink */
   uint64_t cdn_bytes, direct_bytes, sent_bytes;
   uint64_t loss_ppm;            /* of the symbols that trees should have brought */
   uint64_t cdn_bps, direct_bps; /* over the last moments */

@@ -58,7 +58,8 @@ read_progress(const json_t *body, const struct copse_session *session, struct co
     copse_answer_fail(answer, 400, "have", "have: must be a number of blocks, at most %u", blocks);
     return false;
   }
-  if (!copse_answer_flag(body, "done", &progress->done, answer) || !copse_answer_flag(body, "want", &want, answer))
+  if (!copse_answer_flag(body, "done", &progress->done, answer) ||
+      !copse_answer_flag(body, "busy", &progress->busy, answer) || !copse_answer_flag(body, "want", &want, answer))
     return false;
   if (progress->done && progress->have != blocks) {
     copse_answer_fail(answer, 400, "done", "done: %llu of %u blocks are not all", (unsigned long long)progress->have,
@@ -128,7 +129,8 @@ write_progress(struct copse_control *control, const struct copse_session *sessio
   char key[sizeof("/sessions//progress/") + COPSE_SESSION_BYTES + COPSE_ID_BYTES], member_key[sizeof(key)];
   char *text;
 
-  if (progress->done == member->progress.done && now_ms - member->local.written_ms < WRITE_MS)
+  if (progress->done == member->progress.done && progress->busy == member->progress.busy &&
+      now_ms - member->local.written_ms < WRITE_MS)
     return;
   measure(control, member, progress, now_ms);
   snprintf(key, sizeof(key), "/sessions/%s/progress/%s", session->id, member->id);
@@ -188,8 +190,9 @@ peer_json(const struct copse_session *session, const struct copse_member *peer, 
   char url[COPSE_ADDRESS_BYTES + 16];
 
   snprintf(url, sizeof(url), format, peer->record.address, peer->record.http_port);
-  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:b}", "member", peer->id, "pop", peer->record.pop, "near", near, "url",
-                   url, "have", (json_int_t)have, "done", copse_member_complete(peer));
+  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:b, s:b}", "member", peer->id, "pop", peer->record.pop, "near", near,
+                   "url", url, "have", (json_int_t)have, "done", copse_member_complete(peer), "busy",
+                   peer->progress.busy);
 }
 
 /* The peers that an answer names. All walks begin behind the member that asks. */
@@ -346,10 +349,11 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
   }
   answer->status = 200;
   answer->body =
-    json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open", "mode",
+    json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open", "mode",
               mode_of(session, member), "permitted", is_permitted(control, member), "blocks",
-              (json_int_t)copse_session_blocks(session), "send", send, "injected", copse_orders_injected(session),
-              "trees", trees_json(control, session), "peers", peers_json(control, session, member));
+              (json_int_t)copse_session_blocks(session), "waiting", (json_int_t)session->waiting, "send", send,
+              "injected", copse_orders_injected(session), "trees", trees_json(control, session), "peers",
+              peers_json(control, session, member));
   if (answer->body == NULL)
     copse_answer_fail(answer, 503, NULL, "no memory");
 }

@@ -115,6 +115,38 @@ Test(orders, parity_follows_what_those_who_wait_lose) {
   free(slow);
 }
 
+/* Whether the leecher is told that the seed at N1 is busy, and how many wait. */
+static bool
+is_told_busy(json_int_t *waiting) {
+  json_t *answer = cluster_sync(&cluster, 2, S, "alice", leecher, "{\"have\":1}", NULL), *peer;
+  bool busy = false;
+  size_t i;
+
+  json_array_foreach(json_object_get(answer, "peers"), i, peer) {
+    busy |=
+      !strcmp(json_string_value(json_object_get(peer, "member")), seed) && json_is_true(json_object_get(peer, "busy"));
+  }
+  *waiting = json_integer_value(json_object_get(answer, "waiting"));
+  json_decref(answer);
+  return busy;
+}
+
+Test(orders, others_are_told_whose_uplinks_trees_take) {
+  json_int_t waiting;
+  int status;
+
+  three_start("gather_ms = 0;", 100 * GB);
+  cr_expect_not(is_told_busy(&waiting));
+  cr_expect_eq(waiting, 1);
+  report(0, seed, "{\"have\":1000,\"busy\":true}");
+  cr_expect(is_told_busy(&waiting));
+  json_decref(cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000}", NULL));
+  cluster_run(&cluster, 50);
+  cr_expect_not(is_told_busy(&waiting), "at once, not with the next progress");
+  cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"busy\":1}", &status);
+  cr_expect_eq(status, 400);
+}
+
 Test(orders, nothing_is_injected_before_somebody_wants_it) {
   cluster_start(&cluster, 2, 100000000, "gather_ms = 300;");
   cluster_account(&cluster, "alice", 10 * GB);

@@ -38,6 +38,7 @@ Test(messages, report) {
                           .blocks = 9,
                           .bitmap = bitmap,
                           .want = true,
+                          .busy = true,
                           .sent = &sent,
                           .cdn_bytes = 5,
                           .direct_bytes = 6,
@@ -46,8 +47,8 @@ Test(messages, report) {
   char *text = message_report(&report);
 
   cr_expect(eq(str, text,
-               "{\"have\":3,\"done\":false,\"sent\":[[0,64],[70,1]],\"want\":true,\"cdn_bytes\":5,\"direct_bytes\":6,"
-               "\"sent_bytes\":1099511627776,\"loss_ppm\":48000,\"bitmap\":\"gQE=\"}"));
+               "{\"have\":3,\"done\":false,\"sent\":[[0,64],[70,1]],\"want\":true,\"busy\":true,\"cdn_bytes\":5,"
+               "\"direct_bytes\":6,\"sent_bytes\":1099511627776,\"loss_ppm\":48000,\"bitmap\":\"gQE=\"}"));
   free(text);
 }
 
@@ -135,11 +136,12 @@ Test(messages, synced) {
   struct synced out;
 
   cr_assert(eq(int,
-               synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"send\":{\"rate_bps\":1.96e7,"
-                      "\"orders\":[[64,64],[128,1],[200,0]],\"parity\":2,\"again_ms\":120},\"injected\":[[0,128]],"
+               synced("{\"state\":\"open\",\"mode\":\"cdn\",\"blocks\":3052,\"waiting\":22,"
+                      "\"send\":{\"rate_bps\":1.96e7,\"orders\":[[64,64],[128,1],[200,0]],\"parity\":2,\"again_ms\":"
+                      "120},\"injected\":[[0,128]],"
                       "\"trees\":[],\"peers\":["
                       "{\"member\":\"a\",\"pop\":\"N1\",\"near\":true,\"url\":\"http://198.18.1.11:40001\",\"have\":52,"
-                      "\"done\":false},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
+                      "\"done\":false,\"busy\":true},{\"member\":\"b\",\"url\":\"ftp://x\",\"have\":1},"
                       "{\"member\":\"a b\",\"url\":\"http://x\",\"have\":1},7]}",
                       &out),
                0));
@@ -154,6 +156,8 @@ Test(messages, synced) {
   cr_expect(eq(u32, out.injected.items[0].count, 128));
   cr_assert(eq(sz, out.peer_count, 1), "peers that cannot be used are left out");
   cr_expect(out.peers[0].near);
+  cr_expect(out.peers[0].busy);
+  cr_expect(eq(u64, out.waiting, 22));
   synced_free(&out);
   cr_assert(eq(int, synced("{\"state\":\"finished\",\"mode\":\"direct\"}", &out), 0));
   cr_expect(out.finished);
@@ -171,6 +175,7 @@ Test(messages, synced_refuses) {
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":-1,\"orders\":[]}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":1,\"again_ms\":-1}}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"send\":{\"rate_bps\":1,\"parity\":9}}",
+    "{\"state\":\"open\",\"mode\":\"cdn\",\"waiting\":-1}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[1]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[-1,4]]}",
     "{\"state\":\"open\",\"mode\":\"cdn\",\"injected\":[[4294967295,4]]}",

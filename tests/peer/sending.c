@@ -148,6 +148,34 @@ Test(uplink, trees_come_first_and_the_sum_fits) {
   cr_expect(le(u64, half.tree + half.upload, 25000000 + 60000));
 }
 
+Test(uplink, is_full_when_trees_leave_next_to_nothing) {
+  struct uplink uplink;
+
+  uplink_init(&uplink, 20000000, SECOND);
+  cr_expect(not(uplink_is_full(&uplink)));
+  uplink_grant(&uplink, 19600000, SECOND);
+  cr_expect(uplink_is_full(&uplink));
+  uplink_grant(&uplink, 14000000, SECOND);
+  cr_expect(not(uplink_is_full(&uplink)), "uploads have a third of it");
+}
+
+/* What TCP sends again is paid for by trees where uploads have nothing left, so that the sum still fits. */
+Test(uplink, what_is_sent_again_is_paid_for) {
+  struct uplink uplink;
+  uint64_t now = SECOND, tree = 0;
+
+  uplink_init(&uplink, 20000000, now);
+  uplink_grant(&uplink, 19600000, now);
+  for (unsigned ms = 0; ms < 10000; ms++, now += MS) {
+    uplink_refill(&uplink, now);
+    if (ms % 10 == 0)
+      uplink_charge_again(&uplink, 1448);
+    while (uplink_take_tree(&uplink, PACKET))
+      tree += PACKET;
+  }
+  cr_expect(le(u64, tree + 1000 * 1500, 24500000 + 60000));
+}
+
 Test(uplink, slow_links_still_move) {
   struct sums sums = share(200000, 196000, true, 60);
 

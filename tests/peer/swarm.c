@@ -87,6 +87,30 @@ Test(swarm, own_area_first_then_any) {
     cr_expect(gt(u32, asked[i], 60), "random among those who have it: %u asked %u times", i, asked[i]);
 }
 
+Test(swarm, who_sends_into_trees_is_asked_only_where_that_is_wished) {
+  struct wish wish = {.wanted = wanted, .most = 16, .now = NOW};
+  struct choice choice;
+
+  name_peer(&peers[0], 0, true, 100, true);
+  name_peer(&peers[1], 1, true, 100, false);
+  peers[0].busy = true;
+  swarm_update(&swarm, peers, 2, "me");
+  give(1, 0, 10);
+  for (int i = 0; i < 50; i++) {
+    cr_assert(swarm_choose(&swarm, &wish, &choice));
+    cr_expect(eq(str, choice.contact->member, "m1"));
+  }
+  memset(wanted, 0, sizeof(wanted));
+  bits_set_range(wanted, 10, BLOCKS - 10);
+  cr_expect(not(swarm_choose(&swarm, &wish, &choice)), "only the busy one has it");
+  wish.busy = true;
+  cr_assert(swarm_choose(&swarm, &wish, &choice));
+  cr_expect(eq(str, choice.contact->member, "m0"));
+  wish.busy = peers[0].busy = false;
+  swarm_update(&swarm, peers, 2, "me");
+  cr_expect(swarm_choose(&swarm, &wish, &choice), "it has nothing to send any more");
+}
+
 Test(swarm, nobody_has_it) {
   struct choice choice;
 

@@ -34,12 +34,17 @@ runs_of_study(void) {
 }
 
 static void
-run_study(const char *loss, const char *more) {
+read_study(const char *loss, const char *more) {
   char config[sizeof(text) + 256];
   struct copse_error error;
 
   snprintf(config, sizeof(config), text, loss, more);
   cr_assert(eq(int, study_read_text("test", config, &study, &error), 0), "%s", error.text);
+}
+
+static void
+run_study(const char *loss, const char *more) {
+  read_study(loss, more);
   runs_of_study();
 }
 
@@ -137,6 +142,31 @@ crowds_with_loss(const char *loss, const char *more, double *last_s, double *dir
       *direct_bytes += runs[i].result.direct_bytes / (double)study.runs;
     }
   free_study();
+}
+
+/* Whoever sends into trees is asked for little else: its uplink brings out what is new, and nothing waits before it.
+ */
+Test(session, a_crowd_that_loses_packets_spares_who_sends_into_trees, .fini = free_study) {
+  static const struct {
+    const char *loss;
+    double most; /* times the floor */
+  } cases[] = {{"0.05", 1.5}, {"0.1", 2.1}};
+
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    double sum = 0, flash = 0;
+    read_study(cases[i].loss, "");
+    study.peers[0] = 24;
+    study.sizes_bytes[0] = 4000000;
+    runs_of_study();
+    for (size_t k = 0; k < count; k++)
+      if (runs[k].which.cdn && runs[k].which.arrivals == STUDY_FLASH) {
+        expect_within_physics(&runs[k]);
+        sum += last_of(&runs[k]) / study_floor(&study, &runs[k].which);
+        flash++;
+      }
+    cr_expect(lt(dbl, sum / flash, cases[i].most), "%s", cases[i].loss);
+    free_study();
+  }
 }
 
 Test(session, parity_spares_repair_where_trees_lose_and_costs_nothing_where_they_do_not) {

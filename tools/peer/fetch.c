@@ -29,6 +29,10 @@
 #define POLLS_FIRST 16
 #define POLL_SECONDS 4
 #define POLL_OVERHEAD_BYTES 600 /* of HTTP and TCP */
+/* What a busy peer is asked for is missing from trees: of all that wait together at most a fiftieth of what trees
+ * bring, which is what its uplink has for uploads. */
+#define BUSY_PART 50
+#define ANSWER_BYTES 250 /* headers of an answer, HTTP and TCP */
 
 /* ---- what peers have ---- */
 
@@ -164,17 +168,42 @@ free_download(struct fetch *fetch) {
   return NULL;
 }
 
+static bool
+may_ask_busy(const struct fetch *fetch) {
+  const uint64_t received = fetch->bytes + fetch->config.receiver->bytes;
+
+  return fetch->asked_busy < received / (BUSY_PART * fetch->waiting);
+}
+
+/* Those who send into trees come last, for what nobody else is known to have. */
+static bool
+choose(struct fetch *fetch, const struct wish *wish, struct choice *choice) {
+  struct wish last = *wish;
+
+  if (swarm_choose(&fetch->swarm, wish, choice))
+    return true;
+  last.busy = true;
+  last.most = 1;
+  return !wish->busy && may_ask_busy(fetch) && swarm_choose(&fetch->swarm, &last, choice);
+}
+
 static void
 ask_for(struct fetch *fetch, uint8_t *wanted, bool late, uint64_t now) {
-  struct wish wish = {
-    .wanted = wanted, .most = run_length(fetch), .near_first = !fetch->told_direct, .late = late, .now = now};
+  struct wish wish = {.wanted = wanted,
+                      .most = run_length(fetch),
+                      .near_first = !fetch->told_direct,
+                      .busy = is_direct(fetch, now),
+                      .late = late,
+                      .now = now};
   struct download *download;
   struct choice choice;
 
-  while ((download = free_download(fetch)) != NULL && swarm_choose(&fetch->swarm, &wish, &choice)) {
+  while ((download = free_download(fetch)) != NULL && choose(fetch, &wish, &choice)) {
     trim(fetch, &choice);
     if (!download_begin(fetch, download, &choice, now))
       return;
+    if (choice.contact->busy && !wish.busy)
+      fetch->asked_busy += download->end - download->from + ANSWER_BYTES + FETCH_REQUEST_BYTES;
     for (uint32_t i = 0; i < choice.count; i++)
       bits_clear(wanted, choice.first + i);
   }
@@ -207,7 +236,8 @@ static void
 double_slow_ones(struct fetch *fetch, uint64_t now) {
   for (size_t i = 0; i < FETCH_DOWNLOADS; i++) {
     struct download *slow = &fetch->downloads[i], *download = free_download(fetch);
-    struct wish wish = {.wanted = fetch->wanted, .most = RUN_BLOCKS, .whom = slow->contact, .now = now};
+    struct wish wish = {
+      .wanted = fetch->wanted, .most = RUN_BLOCKS, .busy = is_direct(fetch, now), .whom = slow->contact, .now = now};
     struct choice choice;
     if (!download)
       return;
@@ -277,6 +307,7 @@ fetch_create(const struct fetch_config *config, uint64_t seed, uint64_t now) {
     return NULL;
   fetch->config = *config;
   fetch->begun = now;
+  fetch->waiting = 1;
   bool ok = swarm_init(&fetch->swarm, blocks, seed) == 0;
   for (size_t stage = 0; stage < FETCH_AGES; stage++)
     ok &= (fetch->injected[stage] = calloc(1, bits_bytes(blocks))) != NULL;
@@ -308,6 +339,7 @@ fetch_update(struct fetch *fetch, const struct synced *synced, const char *own_m
   uint8_t *injected = fetch->told ? fetch->injected[0] : fetch->missed;
 
   fetch->told_direct = synced->direct;
+  fetch->waiting = synced->waiting > 0 ? synced->waiting : 1;
   for (size_t i = 0; i < synced->injected.count; i++) {
     const struct range *range = &synced->injected.items[i];
     uint64_t end = (uint64_t)range->first + range->count;

@@ -35,8 +35,10 @@ struct fetch {
   uint8_t *wanted, *wanted_late; /* those of them that we missed */
   struct download downloads[FETCH_DOWNLOADS];
   uint8_t buffers[FETCH_DOWNLOADS][COPSE_BLOCK_BYTES];
-  unsigned polls;  /* under way */
-  uint64_t polled; /* begun so far */
+  unsigned polls;      /* under way */
+  uint64_t polled;     /* begun so far */
+  uint64_t waiting;    /* members that miss something, as we were told; at least us */
+  uint64_t asked_busy; /* bytes that busy peers were asked for, headers included */
   uint64_t bytes;
   uint64_t block_ns; /* that a block takes on one download, smoothed; 0: not known */
 };

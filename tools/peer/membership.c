@@ -40,18 +40,26 @@ wants_orders(const struct peer *peer) {
          orders_low(&peer->sender.orders, peer->uplink.tree.rate_bps);
 }
 
+/* Also while orders are late: what has just been sent is reported. */
+static bool
+is_busy(const struct peer *peer, const struct ranges *sent) {
+  return uplink_is_full(&peer->uplink) && (sender_pending(&peer->sender) || sent->count > 0);
+}
+
 void
 membership_report(void *context, struct report *report) {
   struct peer *peer = context;
   struct status status = peer_status(peer);
   uint64_t now = clock_ns();
+  const struct ranges *sent = orders_report(&peer->sender.orders, now);
 
   *report = (struct report){
     .have = status.have,
     .blocks = status.blocks,
     .done = blocks_finished(peer->config.blocks),
     .want = wants_orders(peer),
-    .sent = orders_report(&peer->sender.orders, now),
+    .busy = is_busy(peer, sent),
+    .sent = sent,
     .cdn_bytes = status.cdn_bytes,
     .direct_bytes = status.direct_bytes,
     .sent_bytes = status.sent_bytes,

@@ -42,9 +42,9 @@ base64(const uint8_t *bytes, size_t count) {
 char *
 message_report(const struct report *report) {
   json_t *sent = json_array();
-  json_t *json = json_pack("{s:i, s:b, s:o, s:b, s:I, s:I, s:I, s:i}", "have", (int)report->have, "done",
-                           (int)report->done, "sent", sent, "want", (int)report->want, "cdn_bytes",
-                           (json_int_t)report->cdn_bytes, "direct_bytes", (json_int_t)report->direct_bytes,
+  json_t *json = json_pack("{s:i, s:b, s:o, s:b, s:b, s:I, s:I, s:I, s:i}", "have", (int)report->have, "done",
+                           (int)report->done, "sent", sent, "want", (int)report->want, "busy", (int)report->busy,
+                           "cdn_bytes", (json_int_t)report->cdn_bytes, "direct_bytes", (json_int_t)report->direct_bytes,
                            "sent_bytes", (json_int_t)report->sent_bytes, "loss_ppm", (int)report->loss_ppm);
 
   for (size_t i = 0; json && i < report->sent->count; i++)
@@ -159,6 +159,7 @@ read_peer(const json_t *json, struct peer_info *peer) {
   peer->have = (uint32_t)have;
   peer->near = json_is_true(json_object_get(json, "near"));
   peer->done = json_is_true(json_object_get(json, "done"));
+  peer->busy = json_is_true(json_object_get(json, "busy"));
   return true;
 }
 
@@ -193,6 +194,8 @@ message_synced(const json_t *json, struct synced *synced, struct copse_error *er
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.parity");
   if (json_object_get(send, "again_ms") && !read_uint(send, "again_ms", AGAIN_MS_MAX, &synced->again_ms))
     return copse_fail(error, -EPROTO, "the answer to sync has no usable send.again_ms");
+  if (json_object_get(json, "waiting") && !read_uint(json, "waiting", UINT32_MAX, &synced->waiting))
+    return copse_fail(error, -EPROTO, "the answer to sync has no usable waiting");
   if (!read_ranges(json_object_get(send, "orders"), &synced->orders) ||
       !read_ranges(json_object_get(json, "injected"), &synced->injected) ||
       !read_peers(json_object_get(json, "peers"), synced)) {

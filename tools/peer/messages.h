@@ -34,7 +34,7 @@ struct joined {
 struct report {
   uint32_t have, blocks;
   const uint8_t *bitmap; /* null: left out */
-  bool done, want;
+  bool done, want, busy; /* busy: trees take all of our uplink */
   const struct ranges *sent;
   uint64_t cdn_bytes, direct_bytes, sent_bytes;
   uint32_t loss_ppm; /* of the symbols trees should have brought */
@@ -42,7 +42,7 @@ struct report {
 
 struct peer_info {
   char member[MEMBER_CHARS], url[URL_CHARS];
-  bool near, done;
+  bool near, done, busy;
   uint32_t have;
 };
 
@@ -53,6 +53,7 @@ struct synced {
   uint64_t rate_bps;
   uint64_t parity;   /* symbols to send with each block */
   uint64_t again_ms; /* there may be orders after so long; 0: not told */
+  uint64_t waiting;  /* members that miss something; 0: not told */
   struct ranges orders, injected;
   struct peer_info *peers;
   size_t peer_count;

@@ -6,10 +6,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/tcp.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define CONNECTIONS_MAX 256
 #define CONNECTIONS_OF_ONE 64 /* several peers may share an address */
@@ -22,7 +24,8 @@ struct upload {
   struct server *server;
   struct MHD_Connection *connection;
   uint64_t first, length;
-  bool waiting; /* suspended until the uplink has room */
+  uint64_t again; /* bytes TCP had sent again on the connection, as far as they are paid for */
+  bool waiting;   /* suspended until the uplink has room */
 };
 
 struct server {
@@ -68,6 +71,25 @@ answer_have(struct server *server, struct MHD_Connection *connection) {
   return result;
 }
 
+/* Bytes that TCP has sent again on a connection, 0 where the kernel does not say. */
+static uint64_t
+sent_again(struct MHD_Connection *connection) {
+  int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+  struct tcp_info info = {0};
+  socklen_t bytes = sizeof(info);
+
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0 ? info.tcpi_bytes_retrans : 0;
+}
+
+/* Or else trees and uploads together would be more than the uplink carries, and a queue before it would stay. */
+static void
+pay_for_repeats(struct upload *upload) {
+  uint64_t again = sent_again(upload->connection);
+
+  uplink_charge_again(upload->server->config.uplink, (uint32_t)(again - upload->again));
+  upload->again = again;
+}
+
 static ssize_t
 read_content(void *context, uint64_t position, char *buffer, size_t room) {
   struct upload *upload = context;
@@ -76,6 +98,7 @@ read_content(void *context, uint64_t position, char *buffer, size_t room) {
   uint32_t wanted = rest < room ? (uint32_t)rest : (uint32_t)room;
 
   uplink_refill(server->config.uplink, clock_ns());
+  pay_for_repeats(upload);
   uint32_t granted = uplink_take_upload(server->config.uplink, wanted);
   if (granted == 0) {
     upload->waiting = true;
@@ -93,7 +116,8 @@ static struct upload *
 begin_upload(struct server *server, struct MHD_Connection *connection) {
   for (size_t i = 0; i < SERVE_UPLOADS; i++)
     if (!server->uploads[i] && (server->uploads[i] = calloc(1, sizeof(struct upload))) != NULL) {
-      *server->uploads[i] = (struct upload){.server = server, .connection = connection};
+      *server->uploads[i] =
+        (struct upload){.server = server, .connection = connection, .again = sent_again(connection)};
       return server->uploads[i];
     }
   return NULL;

@@ -125,6 +125,7 @@ swarm_update(struct swarm *swarm, const struct peer_info *peers, size_t count, c
     expected = (size_t)(contact - swarm->contacts) + 1;
     contact->gone = false;
     contact->near = peer->near;
+    contact->busy = peer->busy;
     contact->have_told = peer->done ? swarm->blocks : peer->have;
     for (uint32_t block = 0; peer->done && contact->have_known < swarm->blocks && block < swarm->blocks; block++)
       set_have(swarm, contact, block, true);
@@ -304,8 +305,8 @@ choose_contact(struct swarm *swarm, const struct wish *wish) {
 
   for (size_t i = 0; i < SWARM_CONTACTS; i++) {
     struct contact *contact = &swarm->contacts[i];
-    if (!usable(swarm, contact) || contact == wish->whom || contact->downloads >= most || !contact->have_known ||
-        wish->now < contact->not_before)
+    if (!usable(swarm, contact) || contact == wish->whom || (contact->busy && !wish->busy) ||
+        contact->downloads >= most || !contact->have_known || wish->now < contact->not_before)
       continue;
     const uint64_t order = (uint64_t)(wish->near_first && !contact->near) << 62 | (uint64_t)contact->downloads << 40 |
                            next_random(swarm) >> 32;

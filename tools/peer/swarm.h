@@ -11,6 +11,7 @@
 struct contact {
   bool used, gone;     /* gone: not in the last list; its place is free when nothing is under way */
   bool near;           /* in our area */
+  bool busy;           /* trees take all of its uplink */
   uint8_t *have;       /* bitmap, as far as it is known */
   uint32_t have_known; /* bits set in it */
   uint32_t have_told;  /* what the control plane said it has */
@@ -55,6 +56,7 @@ struct wish {
   const uint8_t *wanted;      /* bitmap */
   uint32_t most;              /* blocks in one request */
   bool near_first;            /* our area before the others */
+  bool busy;                  /* also those who are busy */
   bool late;                  /* the last blocks first: trees may bring the others sooner */
   const struct contact *whom; /* not to ask; null: anybody */
   uint64_t now;

@@ -69,12 +69,22 @@ uplink_take_upload(struct uplink *uplink, uint32_t wanted) {
   return payload;
 }
 
+bool
+uplink_is_full(const struct uplink *uplink) {
+  return uplink->tree.rate_bps >= uplink->rest.rate_bps / 10 * 9;
+}
+
 void
 uplink_charge(struct uplink *uplink, uint32_t bytes) {
   uplink->charged += bytes;
   pacer_charge(&uplink->rest, bytes);
   if (pacer_available(&uplink->rest) == 0)
     pacer_charge(&uplink->tree, bytes);
+}
+
+void
+uplink_charge_again(struct uplink *uplink, uint32_t payload) {
+  uplink_charge(uplink, on_wire(payload));
 }
 
 void

@@ -26,6 +26,10 @@ bool uplink_upload_due(const struct uplink *uplink);
 /* Bytes of payload an upload may send now, at most `wanted`; they are paid for. 0: later. */
 uint32_t uplink_take_upload(struct uplink *uplink, uint32_t wanted);
 
+/* Trees take next to all of it: an upload is at their expense. */
+bool uplink_is_full(const struct uplink *uplink);
+/* Pays for payload of uploads that TCP has sent again. */
+void uplink_charge_again(struct uplink *uplink, uint32_t payload);
 /* What else leaves, headers included: uploads wait for it, and trees where uploads leave nothing, so that it does not
  * queue. */
 void uplink_charge(struct uplink *uplink, uint32_t bytes);

@@ -130,6 +130,7 @@ name_peer(const struct sim_peer *to, const struct sim_peer *peer, struct synced 
   *info = peer->name;
   info->near = peer->place->pop == to->place->pop;
   info->done = is_complete(peer);
+  info->busy = peer->busy;
   info->have = blocks_have(peer->blocks);
   synced->peer_count++;
 }
@@ -168,6 +169,7 @@ take_report(struct sim_peer *peer, uint64_t now) {
                          (struct copse_range){sent->items[i].first, sent->items[i].count}, audience, now / 1000000);
   copse_scheduler_expire(session->scheduler, now / 1000000, SILENCE_MS);
   peer->loss_ppm = (uint64_t)(peer->receiver.loss * 1e6);
+  peer->busy = uplink_is_full(&peer->uplink) && (peer->sending || peer->orders.waiting > 0 || sent->count > 0);
   memcpy(peer->interest, peer->bitmap, bits_bytes(blocks_total(peer->blocks)));
 }
 
@@ -217,6 +219,7 @@ reply_arrived(void *context, uint64_t bytes, uint64_t now) {
   tell_injected(peer->session, &synced);
   name_peers(peer, &synced);
   synced.direct = !peer->session->scenario.cdn;
+  synced.waiting = crowd_of(peer->session)->demand.waiting;
   orders_acknowledged(&peer->orders, now);
   for (size_t i = 0; i < synced.orders.count; i++)
     orders_add(&peer->orders, synced.orders.items[i]);

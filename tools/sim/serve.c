@@ -107,6 +107,10 @@ sim_serve(struct sim_connection *connection) {
 
 void
 sim_serve_on(struct sim_connection *connection, uint64_t bytes, uint64_t now) {
+  const uint64_t again = sim_stream_sent_again(&connection->answer);
+
+  uplink_charge_again(&connection->server->uplink, (uint32_t)(again - connection->again));
+  connection->again = again;
   if (connection->answer.flow == NULL) {
     sim_pump(connection->server, now);
     return;

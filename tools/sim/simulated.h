@@ -67,7 +67,8 @@ struct sim_connection {
   /* server */
   uint64_t asked; /* bytes of the request that are still to come */
   bool uploading;
-  uint64_t left; /* bytes of the body that are not written yet */
+  uint64_t left;  /* bytes of the body that are not written yet */
+  uint64_t again; /* bytes TCP has sent again that are paid for */
   uint64_t first;
   /* client */
   uint64_t header, body; /* bytes still to come */
@@ -106,9 +107,10 @@ struct sim_peer {
   struct sim_stream report, reply;
   uint64_t report_left, reply_left;
   bool reporting, hurry, want;
-  uint64_t bitmap_sent_ns;           /* 0: never */
-  uint8_t *bitmap, *interest;        /* reported last; as the control plane knows it */
-  uint64_t loss_ppm;                 /* reported last */
+  uint64_t bitmap_sent_ns;    /* 0: never */
+  uint8_t *bitmap, *interest; /* reported last; as the control plane knows it */
+  uint64_t loss_ppm;          /* reported last */
+  bool busy;
   struct peer_info name;             /* in others' lists */
   uint64_t tree_bytes, upload_bytes; /* sent, of content */
 };

@@ -53,6 +53,11 @@ sim_stream_room(const struct sim_stream *stream) {
   return stream->tcp != NULL ? sim_tcp_room(stream->tcp) : 0;
 }
 
+uint64_t
+sim_stream_sent_again(const struct sim_stream *stream) {
+  return stream->tcp != NULL ? stream->tcp->retransmissions * stream->tcp->config->segment_bytes : 0;
+}
+
 void
 sim_stream_abandon(struct sim_stream *stream) {
   if (stream->flow != NULL)

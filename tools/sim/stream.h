@@ -24,6 +24,8 @@ void sim_stream_free(struct sim_stream *stream);
 void sim_stream_write(struct sim_stream *stream, uint64_t bytes);
 /* Room for more, bytes. A flow has none: sim_flow_bulk takes all there is to send at once. */
 uint64_t sim_stream_room(const struct sim_stream *stream);
+/* Bytes that TCP has sent more than once; a flow sends none again. */
+uint64_t sim_stream_sent_again(const struct sim_stream *stream);
 /* Forgets what was written and has not been sent: the other end has gone. */
 void sim_stream_abandon(struct sim_stream *stream);
 /* Whether nothing of an abandoned stream can arrive any more, so that it may be used again. */
