@@ -107,10 +107,10 @@ struct sim_peer {
   struct sim_stream report, reply;
   uint64_t report_left, reply_left;
   bool reporting, hurry, want;
-  uint64_t bitmap_sent_ns;    /* 0: never */
-  uint8_t *bitmap, *interest; /* reported last; as the control plane knows it */
-  uint64_t loss_ppm;          /* reported last */
-  bool busy;
+  uint64_t bitmap_sent_ns;           /* 0: never */
+  uint8_t *bitmap, *interest;        /* reported last; as the control plane knows it */
+  uint64_t loss_ppm;                 /* reported last */
+  bool busy;                         /* trees take all of its uplink, as reported last */
   struct peer_info name;             /* in others' lists */
   uint64_t tree_bytes, upload_bytes; /* sent, of content */
 };
