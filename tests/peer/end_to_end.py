@@ -15,7 +15,7 @@ import threading
 import time
 import unittest
 
-from fake.control import Control
+from fake.control import Control, Session
 from fake.liar import Liar
 from fake.pop import Pop, siphash
 
@@ -216,6 +216,17 @@ class Direct(Case):
         seed.process.send_signal(signal.SIGINT)
         self.assertEqual(seed.wait(), 0)
         self.assertEqual(control.sessions[session].members, {}, "an interrupted seed leaves")
+
+    def test_leaves_that_never_come(self):
+        """Who shares goes before the leaf hashes are there, and the session with it: nobody waits for them any more."""
+        control = self.control()
+        session = Session({"name": "x", "size": 100000, "block_bytes": 16384, "root": "0" * 64})
+        control.sessions[session.id] = session
+        getter = self.peer(control, "get", session.id, "-o", self.directory / "out")
+        wait_for("words", lambda: any("waiting for the leaf hashes" in line for line in getter.words))
+        del control.sessions[session.id]
+        self.assertEqual(getter.wait(), 1)
+        self.assertTrue(any("knows no session" in line for line in getter.words), getter.words)
 
     def test_a_renamed_pop(self):
         """Its members joined at a PoP that is no more: they join again."""

@@ -10,6 +10,7 @@
 #define SHORT_MS 15000
 #define LONG_MS 300000 /* leaves: megabytes over a slow uplink */
 #define LEAVES_AGAIN_MS 500
+#define LEAVES_LOOK 4 /* so often in between, whether there is a session still */
 
 #define KEY_BYTES 16
 
@@ -150,12 +151,18 @@ entry_leaves(struct api *api, const char *session, struct content *content, stru
 
   snprintf(path, sizeof(path), "/v1/sessions/%s/leaves", session);
   struct api_request request = {.method = "GET", .path = path, .total_ms = LONG_MS};
-  for (bool told = false;; told = true) {
+  for (unsigned asked = 1;; asked++) {
     result = check(api, api_wait(api, &request, &reply), &reply, 200, "give the leaf hashes", error);
     if (result != -ENOENT)
       break;
-    if (!told)
+    if (asked == 1)
       say("waiting for the leaf hashes of session %s", session);
+    if (asked % LEAVES_LOOK == 0) {
+      struct copse_manifest same;
+      result = entry_manifest(api, session, &same, error);
+      if (result < 0)
+        return result;
+    }
     api_pause(api, LEAVES_AGAIN_MS);
   }
   if (result < 0)
