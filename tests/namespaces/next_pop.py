@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/lab"))
 from lab import Lab, wait_for  # noqa: E402
 from transfer import Transfer, random_file  # noqa: E402
 
-SIZE = 24_000_000
+SIZE = 36_000_000
 MOVED_S = 20  # silence noticed, patience, its random part, and the join
 TWICE_BYTES = 60 * 16384  # what was on its way from two sides when trees went and came
 
