@@ -161,7 +161,7 @@ bool copse_credit_close(struct copse_control *control, struct copse_session *ses
 /* members.c: whether the tree of our area in a session left the plan for idleness. */
 int copse_area_idle(struct copse_control *control, const struct copse_session *session, bool idle);
 
-/* interest.c: which blocks members still want. `bitmap` is base64 of what it has; false when it is none. */
+/* interest.c: which blocks members still want. `bitmap` is base64 of those it has or leaves out; false: it is none. */
 bool copse_interest_take(struct copse_member *member, const char *bitmap, uint32_t blocks);
 void copse_interest_walk(struct copse_control *control, uint64_t now_ms);
 

@@ -25,6 +25,14 @@ copse_rate_set(struct copse_rate *rate, uint64_t bits_per_second, uint32_t burst
 }
 
 void
+copse_rate_deepen(struct copse_rate *rate, uint32_t bytes) {
+  const uint64_t depth = copse_bucket_cost(rate, bytes);
+
+  if (rate->depth < depth)
+    rate->depth = depth;
+}
+
+void
 copse_bucket_catch_up(uint64_t *bucket, uint64_t now) {
   uint64_t arrival = __atomic_load_n(bucket, __ATOMIC_RELAXED);
 

@@ -33,6 +33,9 @@ struct copse_rate {
 /* Fills `rate`; 0 bit/s is unlimited. Returns 0, or -EINVAL out of api.h's COPSE_RATE and COPSE_BURST bounds. */
 int copse_rate_set(struct copse_rate *rate, uint64_t bits_per_second, uint32_t burst_us, uint64_t tsc_hz);
 
+/* Has at least so many bytes pass at once; in any T then at most the rate's share of T passes and they. */
+void copse_rate_deepen(struct copse_rate *rate, uint32_t bytes);
+
 /* Makes a bucket that is idle at `now` (TSC) valid for another 2^62 ticks (20 days at 2.6 GHz). Safe beside workers. */
 void copse_bucket_catch_up(uint64_t *bucket, uint64_t now);
 

@@ -124,6 +124,7 @@ copse_destination_publish(struct copse_table *table, enum copse_object object, u
     const struct copse_api_member *member = &copse_member_at(table, slot)->api;
     destination->kind = COPSE_HOP_MEMBER;
     copse_rate_set(&destination->rate, member->egress_bps, member->burst_us, table->config.tsc_hz);
+    copse_rate_deepen(&destination->rate, COPSE_MEMBER_BURST_BYTES);
     build(destination, table, &member->address, adjacency);
   }
   publish(table, index, destination);

@@ -140,7 +140,7 @@ open_blocks(void) {
   unlink(target);
   cr_assert(eq(int, blocks_open_fetched(target, &content, NULL, &blocks, &error), 0), "%s", error.text);
   cr_assert(eq(int, receiver_init(&receiver, blocks, SIZE), 0));
-  receiver_member(&receiver, key);
+  receiver_member(&receiver, key, 0);
   return blocks;
 }
 

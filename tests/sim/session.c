@@ -181,6 +181,33 @@ Test(session, parity_spares_repair_where_trees_lose_and_costs_nothing_where_they
   cr_expect(eq(dbl, with_s, without_s));
 }
 
+static double
+mean_of_slow(const struct study_run *run) {
+  double sum = 0, slow = 0;
+
+  for (uint32_t i = 0; i < run->which.peers; i++)
+    if (study_is_slow(&study, &run->which, i)) {
+      sum += run->result.finish_s[i];
+      slow++;
+    }
+  return sum / slow;
+}
+
+/* They ask trees for as many blocks as their links carry whole, so that trees do not make them later than P2P does. */
+Test(session, who_is_slow_is_not_held_up_by_trees, .fini = free_study) {
+  struct copse_error error;
+  double p2p_s = 0, cdn_s = 0;
+
+  cr_assert(eq(int, study_read(STUDIES "/slow.cfg", &study, &error), 0), "%s", error.text);
+  study.sizes_bytes[0] = 4000000;
+  runs_of_study();
+  for (size_t i = 0; i < count; i++)
+    if (runs[i].which.value == 4 && runs[i].which.arrivals == STUDY_FLASH)
+      *(runs[i].which.cdn ? &cdn_s : &p2p_s) = mean_of_slow(&runs[i]);
+  cr_expect(gt(dbl, p2p_s, 0));
+  cr_expect(lt(dbl, cdn_s, 1.06 * p2p_s), "%.0f s with trees, %.0f s without", cdn_s, p2p_s);
+}
+
 /* Receivers with a tenth of the others' downlink: they end, whose first requests are answered later than anybody waits,
  * and one or two cost the others 2 % at most, four 3 %. */
 Test(session, who_is_slow_ends_and_slows_nobody, .fini = free_study) {

@@ -79,7 +79,7 @@ drop_oldest(struct assembler *assembler) {
 }
 
 static struct partial *
-begin(struct assembler *assembler, uint32_t block) {
+begin(struct assembler *assembler, uint32_t block, uint64_t now) {
   if (assembler->count == assembler->limit)
     drop_oldest(assembler);
   struct partial **slot = &assembler->slots[assembler->count];
@@ -87,7 +87,7 @@ begin(struct assembler *assembler, uint32_t block) {
     *slot = malloc(sizeof(struct partial) + PARITY_BUFFER_BYTES);
   if (!*slot)
     return NULL;
-  **slot = (struct partial){.block = block, .bytes = block_bytes(assembler, block)};
+  **slot = (struct partial){.block = block, .bytes = block_bytes(assembler, block), .begun_ns = now};
   assembler->slot_of[block] = (uint16_t)++assembler->count;
   return *slot;
 }
@@ -122,7 +122,7 @@ assembler_put(struct assembler *assembler, const struct symbol *symbol, uint64_t
   struct partial *partial = assembler_find(assembler, symbol->block);
   if (partial && (partial->symbols >> symbol->symbol & 1))
     return ASSEMBLED_AGAIN;
-  if (!partial && !(partial = begin(assembler, symbol->block)))
+  if (!partial && !(partial = begin(assembler, symbol->block, now)))
     return ASSEMBLED_NO_MEMORY;
   keep(partial, symbol);
   partial->label = symbol->label;

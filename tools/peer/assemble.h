@@ -9,12 +9,13 @@
 
 struct partial {
   uint32_t block;
-  uint32_t label;   /* of the tree its last symbol came from */
-  uint32_t bytes;   /* of the whole block */
-  uint32_t symbols; /* bit s: symbol s has come, parity ones included */
-  bool measured;    /* what it lacks is in the measure of loss */
-  uint64_t last_ns; /* when the last symbol came */
-  uint8_t data[];   /* PARITY_BUFFER_BYTES, see parity.h */
+  uint32_t label;             /* of the tree its last symbol came from */
+  uint32_t bytes;             /* of the whole block */
+  uint32_t symbols;           /* bit s: symbol s has come, parity ones included */
+  bool measured;              /* what it lacks is in the measure of loss */
+  bool weighed;               /* and in that of thinning */
+  uint64_t begun_ns, last_ns; /* when the first symbol came, and the last */
+  uint8_t data[];             /* PARITY_BUFFER_BYTES, see parity.h */
 };
 
 struct assembler;

@@ -10,7 +10,8 @@
 /* A block known to be injected is asked for elsewhere after two to three of these. */
 #define AGE_NS (150 * MILLISECOND)
 #define QUIET_NS (300 * MILLISECOND) /* a partial block whose tree goes on without it */
-/* Trees that show no sign of life for so long are not waited for: everything is fetched until they do. */
+/* Trees of which every block is asked and that show no sign of life for so long are not waited for: everything is
+ * fetched until they do. */
 #define SILENT_NS (2000 * MILLISECOND)
 /* Without a byte for so long a request is given up; and for as long as this many blocks usually take, whatever is
  * longer. The next to the same peer may take twice that, so that what waits in a full queue before a slow downlink
@@ -110,7 +111,7 @@ static bool
 is_direct(const struct fetch *fetch, uint64_t now) {
   uint64_t heard = fetch->config.receiver->last_ns > fetch->begun ? fetch->config.receiver->last_ns : fetch->begun;
 
-  return fetch->told_direct || now - heard > SILENT_NS;
+  return fetch->told_direct || (double)(now - heard) * fetch->config.receiver->thinning.fraction > SILENT_NS;
 }
 
 /* Fills `wanted` with what is missing, should be here or cannot come by a tree, and is not asked for yet. */
@@ -286,6 +287,7 @@ fetch_run(struct fetch *fetch, uint64_t now) {
   if (fetch->failed || blocks_have(fetch->config.blocks) == fetch->swarm.blocks)
     return;
   fetch->aged = age_injected(fetch, now);
+  receiver_weigh(fetch->config.receiver, now, QUIET_NS);
   if (free_download(fetch) == NULL)
     return;
   if (find_wanted(fetch, now)) {

@@ -16,7 +16,7 @@ membership_joined(void *context, const struct joined *joined) {
 
   memcpy(peer->member, joined->member, sizeof(joined->member));
   sender_member(&peer->sender, &joined->block, joined->block_bytes, joined->label, joined->key);
-  receiver_member(&peer->receiver, joined->area_key);
+  receiver_member(&peer->receiver, joined->area_key, joined->label);
   if (!peer->config.options->direct)
     handshake_start(&peer->handshake, joined->label, joined->key, now);
   peer->bitmap_reported = false;
@@ -28,7 +28,8 @@ static bool
 bitmap_due(const struct peer *peer, uint64_t now) {
   if (!peer->bitmap_reported)
     return true;
-  return blocks_have(peer->config.blocks) != peer->bitmap_have &&
+  return (blocks_have(peer->config.blocks) != peer->bitmap_have ||
+          peer->receiver.thinning.fraction != peer->bitmap_fraction) &&
          now - peer->bitmap_sent >= uplink_spacing_ns(&peer->uplink, BITMAP_BYTES(blocks_total(peer->config.blocks)));
 }
 
@@ -66,8 +67,10 @@ membership_report(void *context, struct report *report) {
     .loss_ppm = (uint32_t)(peer->receiver.loss * 1e6),
   };
   if (bitmap_due(peer, now)) {
-    report->bitmap = blocks_bitmap(peer->config.blocks);
+    receiver_declined(&peer->receiver, peer->declined);
+    report->bitmap = peer->declined;
     peer->bitmap_sent = now;
+    peer->bitmap_fraction = peer->receiver.thinning.fraction;
     peer->reported_have = status.have;
   }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bits.h"
 #include "clock.h"
 #include "peer_state.h"
 #include "say.h"
@@ -299,7 +300,8 @@ make_parts(struct peer *peer, struct copse_error *error) {
     return status;
   uint64_t sequence = (uint64_t)real.tv_sec * SECOND + (uint64_t)real.tv_nsec;
   if (sender_init(&peer->sender, config->blocks, config->content, &peer->uplink, peer->udp, sequence) < 0 ||
-      receiver_init(&peer->receiver, config->blocks, config->content->manifest.size) < 0 || !make_events(peer))
+      receiver_init(&peer->receiver, config->blocks, config->content->manifest.size) < 0 ||
+      !(peer->declined = calloc(1, bits_bytes(blocks_total(config->blocks)))) || !make_events(peer))
     return copse_fail(error, -ENOMEM, "no memory");
   peer->fetch = fetch_create(&(struct fetch_config){.transfers = config->api->transfers,
                                                     .session = config->session,
@@ -340,6 +342,7 @@ free_parts(struct peer *peer) {
   server_stop(peer->server);
   sender_free(&peer->sender);
   receiver_free(&peer->receiver);
+  free(peer->declined);
   for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
     if (events[i])
       event_free(events[i]);

@@ -33,6 +33,8 @@ struct peer {
   uint64_t finished;      /* file complete, ns; 0: not yet */
   uint32_t bitmap_have;   /* blocks in the bitmap reported last */
   uint32_t reported_have; /* in the report under way */
+  double bitmap_fraction; /* of the blocks, that trees are asked for in the bitmap sent last */
+  uint8_t *declined;      /* that bitmap */
   uint64_t bitmap_sent;   /* ns */
   bool bitmap_reported, done_reported;
 };

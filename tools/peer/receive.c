@@ -10,6 +10,7 @@
 int
 receiver_init(struct receiver *receiver, struct blocks *blocks, uint64_t size) {
   *receiver = (struct receiver){.blocks = blocks, .assembler = assembler_create(size, PARTIAL_BLOCKS)};
+  thinning_init(&receiver->thinning);
   return receiver->assembler ? 0 : -ENOMEM;
 }
 
@@ -19,9 +20,10 @@ receiver_free(struct receiver *receiver) {
 }
 
 void
-receiver_member(struct receiver *receiver, const uint8_t area_key[COPSE_KEY_BYTES]) {
+receiver_member(struct receiver *receiver, const uint8_t area_key[COPSE_KEY_BYTES], uint32_t label) {
   memcpy(receiver->area_key, area_key, COPSE_KEY_BYTES);
   memset(receiver->labels, 0, sizeof(receiver->labels));
+  receiver->thinning.number = copse_label_slot(label);
   receiver->member = true;
 }
 
@@ -55,15 +57,41 @@ known_label(const struct receiver *receiver, uint32_t number) {
 }
 
 /* Data goes before parity: of a block that is complete or late, what has not come is lost. */
+static double
+part_lost(const struct partial *partial) {
+  return 1 - (double)partial_come(partial) / partial->bytes;
+}
+
+/* Once less is asked for, loss is measured anew. */
+static void
+weigh_loss(struct receiver *receiver, struct partial *partial) {
+  if (partial->weighed || !thinning_counts(&receiver->thinning, partial->block, partial->begun_ns))
+    return;
+  partial->weighed = true;
+  if (thinning_measured(&receiver->thinning, part_lost(partial), receiver->last_ns)) {
+    receiver->measured = 0;
+    receiver->loss = 0;
+  }
+}
+
 static void
 measure_loss(struct receiver *receiver, struct partial *partial) {
-  double lost = 1 - (double)partial_come(partial) / partial->bytes;
-
-  if (partial->measured)
+  weigh_loss(receiver, partial);
+  if (partial->measured || !thinning_counts(&receiver->thinning, partial->block, partial->begun_ns))
     return;
   partial->measured = true;
   receiver->measured += receiver->measured < LOSS_BLOCKS;
-  receiver->loss += (lost - receiver->loss) / receiver->measured;
+  receiver->loss += (part_lost(partial) - receiver->loss) / receiver->measured;
+}
+
+void
+receiver_declined(const struct receiver *receiver, uint8_t *bitmap) {
+  const uint32_t blocks = blocks_total(receiver->blocks);
+
+  memcpy(bitmap, blocks_bitmap(receiver->blocks), bits_bytes(blocks));
+  for (uint32_t block = 0; receiver->thinning.fraction < 1 && block < blocks; block++)
+    if (!thinning_takes(&receiver->thinning, block))
+      bits_set(bitmap, block);
 }
 
 void
@@ -178,12 +206,28 @@ receiver_packet(struct receiver *receiver, const uint8_t *packet, uint64_t now) 
   return receiver_symbol(receiver, &symbol, now);
 }
 
+/* No symbol of it has come for so long, while later packets of its tree have. */
+static bool
+is_late(const struct receiver *receiver, const struct partial *partial, uint64_t now, uint64_t quiet_ns) {
+  const struct label *label = known_label(receiver, partial->label);
+
+  return now - partial->last_ns >= quiet_ns && label && label->last_ns > partial->last_ns;
+}
+
+void
+receiver_weigh(struct receiver *receiver, uint64_t now, uint64_t quiet_ns) {
+  for (size_t i = 0; i < assembler_count(receiver->assembler); i++) {
+    struct partial *partial = assembler_at(receiver->assembler, i);
+    if (!partial->weighed && is_late(receiver, partial, now, quiet_ns))
+      weigh_loss(receiver, partial);
+  }
+}
+
 void
 receiver_stalled(struct receiver *receiver, uint64_t now, uint64_t quiet_ns, uint8_t *bitmap) {
   for (size_t i = 0; i < assembler_count(receiver->assembler); i++) {
     struct partial *partial = assembler_at(receiver->assembler, i);
-    const struct label *label = known_label(receiver, partial->label);
-    if (now - partial->last_ns < quiet_ns || !label || label->last_ns <= partial->last_ns)
+    if (!is_late(receiver, partial, now, quiet_ns))
       continue;
     measure_loss(receiver, partial);
     bits_set(bitmap, partial->block);

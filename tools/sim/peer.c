@@ -80,6 +80,7 @@ on_arriving(struct sim_timer *timer, uint64_t now) {
 
   peer->here = true;
   peer->arrived = ++session->arrived;
+  peer->receiver.thinning.number = session->pops[peer->place->pop].arrived++;
   session->here++;
   session->crowd.known = false;
   session->areas_changed = true;

@@ -126,8 +126,10 @@ sim_pops_init(struct sim_session *session) {
   find_members(session);
   for (uint32_t i = 0; i < scenario->overlay_count; i++)
     copse_rate_set(&session->link_rates[i], scenario->overlays[i].budget_bps, scenario->burst_us, SIM_SECOND);
-  for (uint32_t i = 0; i < scenario->place_count; i++)
+  for (uint32_t i = 0; i < scenario->place_count; i++) {
     copse_rate_set(&session->member_rates[i], scenario->places[i].downlink_bps, scenario->burst_us, SIM_SECOND);
+    copse_rate_deepen(&session->member_rates[i], COPSE_MEMBER_BURST_BYTES);
+  }
 }
 
 void

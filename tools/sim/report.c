@@ -243,7 +243,7 @@ take_bitmap(struct sim_peer *peer, uint64_t now) {
   if (peer->bitmap_sent_ns != 0 && now - peer->bitmap_sent_ns < uplink_spacing_ns(&peer->uplink, bytes))
     return 0;
   peer->bitmap_sent_ns = now;
-  memcpy(peer->bitmap, blocks_bitmap(peer->blocks), bits_bytes(total));
+  receiver_declined(&peer->receiver, peer->bitmap);
   return bytes;
 }
 

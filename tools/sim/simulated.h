@@ -108,7 +108,7 @@ struct sim_peer {
   uint64_t report_left, reply_left;
   bool reporting, hurry, want;
   uint64_t bitmap_sent_ns;           /* 0: never */
-  uint8_t *bitmap, *interest;        /* reported last; as the control plane knows it */
+  uint8_t *bitmap, *interest;        /* of blocks trees need not bring: reported last; as the dataplane knows it */
   uint64_t loss_ppm;                 /* reported last */
   bool busy;                         /* trees take all of its uplink, as reported last */
   struct peer_info name;             /* in others' lists */
@@ -131,8 +131,8 @@ struct sim_pop {
   struct sim_endpoint endpoint;
   struct sim_session *session;
   uint32_t index;
-  struct sim_peer **members; /* all that come to its area */
-  uint32_t member_count;
+  struct sim_peer **members;      /* all that come to its area */
+  uint32_t member_count, arrived; /* of them, so far */
 };
 
 /* report.c: all peers, as the scheduler must know them. */

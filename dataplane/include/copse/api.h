@@ -102,6 +102,7 @@ struct copse_api_slot {
 #define COPSE_RATE_MAX_BPS 1000000000000ULL
 #define COPSE_BURST_MIN_US 100
 #define COPSE_BURST_MAX_US 100000
+#define COPSE_MEMBER_BURST_BYTES (4U * 17408) /* four blocks with headers: egress buckets are at least so deep */
 
 /* A link to another PoP: where copies go, and the budget for peers' traffic above all trees. */
 struct copse_api_link {
@@ -119,7 +120,7 @@ struct copse_api_member {
   uint32_t slot;
   uint32_t label;      /* what the peer puts into its packets */
   uint32_t send_tree;  /* slot of the tree its DATA enters, now or once it is set; COPSE_SLOT_NONE: receives only */
-  uint32_t burst_us;   /* depth of the egress bucket as time at its rate */
+  uint32_t burst_us;   /* depth of the egress bucket as time at its rate, COPSE_MEMBER_BURST_BYTES at least */
   uint64_t egress_bps; /* layer 3 bits per second it can receive; 0: unlimited */
   struct copse_endpoint address;
   uint8_t key[COPSE_KEY_BYTES]; /* tags of what it sends, and of handshake replies to it */
