@@ -84,7 +84,7 @@ static const struct copse_key keys[] = {
    .help = "test packets carry a keyed hash"},
   NUMBER(burst_us, UINT, 4000, COPSE_BURST_MIN_US, COPSE_BURST_MAX_US, "us, depth of all token buckets"),
   NUMBER(sync_ms, UINT, 250, 20, 10000, "ms between two syncs of a peer"),
-  NUMBER(gather_ms, UINT, 300, 0, 60000, "ms without another receiver joining before the first block is injected"),
+  NUMBER(gather_ms, UINT, 1000, 0, 60000, "ms the first block waits at most for trees that reach all who are there"),
   NUMBER(silence_ms, UINT, 30000, 1000, 600000, "ms of silence after which a member is removed"),
   NUMBER(presence_ms, UINT, 10000, 1000, 600000, "ms after which a PoP whose control plane is silent is given up"),
   NUMBER(finish_ms, UINT, 2000, 0, 3600000, "ms all members must have been done for before a session is finished"),

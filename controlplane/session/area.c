@@ -13,6 +13,18 @@ copse_area_alive(const struct copse_model *model, const struct copse_session *se
   return false;
 }
 
+bool
+copse_plan_behind(const struct copse_model *model, const struct copse_session *session) {
+  for (size_t i = 0; i < session->members.count; i++) {
+    const struct copse_member *member = session->members.items[i];
+
+    if (copse_member_in_area(member, member->record.pop) && copse_set_find(&model->pops, member->record.pop) != NULL &&
+        copse_session_rooted(session, member->record.pop) == NULL)
+      return true;
+  }
+  return false;
+}
+
 /* The first member of this area with this account. */
 static bool
 is_first_of_account(const struct copse_session *session, size_t index) {

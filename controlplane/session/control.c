@@ -150,7 +150,6 @@ walk(struct copse_control *control) {
     copse_presence_walk(control, now_ms);
     copse_members_walk(control, now_ms);
     copse_owner_walk(control, now_ms);
-    copse_orders_walk(control, now_ms);
     copse_retire_walk(control, now_ms);
   }
   copse_nodes_walk(control, now_ms);

@@ -131,8 +131,7 @@ struct copse_session {
   char *orders;                      /* text of the scheduler's state */
   struct copse_scheduler *scheduler; /* decoded when asked for, null: not yet */
   json_t *injected;                  /* ranges, made with it */
-  size_t waiting;                    /* members seen that want the content; see orders.c */
-  uint64_t waiting_first_ms, waiting_last_ms;
+  uint64_t waiting_since_ms;         /* somebody wants the content; 0: nobody does. See orders.c */
   struct copse_planning planning;
 };
 

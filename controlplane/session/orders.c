@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who injects which block. The scheduler's state is in the store, changed by compare: seeds of several PoPs share it.
  */
+#include "plan.h"
 #include "state.h"
 #include <copse/log.h>
 #include <copse/scheduler.h>
@@ -15,6 +16,7 @@
 #define RANGES_MAX 4096 /* of injected blocks in an answer */
 #define ORDERS_MAX 64   /* open ranges of one seed */
 #define HEADROOM 0.98   /* of an uplink: its layer 2 headers, 1 %, are not in our rates, nor are reports */
+#define LOOK_MS 40      /* a seed asks again so soon while trees grow */
 
 /* Decodes the state when it has changed; null when memory is short. */
 static struct copse_scheduler *
@@ -50,15 +52,20 @@ copse_orders_injected(struct copse_session *session) {
   return json_incref(session->injected);
 }
 
-/* The tree members here may send on now: in the plan, whole, and with a dataplane that takes what they send. */
 static const struct copse_planned_tree *
-open_tree(const struct copse_control *control, const struct copse_session *session) {
+tree_here(const struct copse_control *control, const struct copse_session *session) {
   const struct copse_planned_tree *planned = copse_session_rooted(session, control->config->pop);
 
-  if (session->finished || planned == NULL || planned->status != COPSE_TREE_OK ||
-      !copse_dataplane_connected(control->dataplane))
-    return NULL;
-  return copse_session_label(session, planned->id, control->config->pop) == NULL ? NULL : planned;
+  return planned == NULL || planned->status != COPSE_TREE_OK ? NULL : planned;
+}
+
+/* The dataplane takes what the member sends into a tree: that of the plan, or the one before until that is whole. */
+static bool
+may_send(const struct copse_control *control, const struct copse_session *session, const struct copse_member *member) {
+  const struct copse_shadow_member *here = copse_shadow_member(&control->nodes.shadow, member->id);
+
+  return !session->finished && tree_here(control, session) != NULL && copse_dataplane_connected(control->dataplane) &&
+         here != NULL && here->set.send_tree != COPSE_SLOT_NONE;
 }
 
 static uint64_t
@@ -115,6 +122,11 @@ demand_of(const struct copse_control *control, const struct copse_session *sessi
   return demand;
 }
 
+size_t
+copse_orders_waiting(const struct copse_control *control, const struct copse_session *session) {
+  return demand_of(control, session).waiting;
+}
+
 static int
 compare_losses(const void *a, const void *b) {
   const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -143,43 +155,35 @@ usual_loss(const struct copse_control *control, const struct copse_session *sess
   return usual;
 }
 
-static void
-note_waiting(const struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
-  size_t waiting = demand_of(control, session).waiting;
+/* All areas are in the plan, and the tree it has for us, if any, is whole. */
+static bool
+reaches_all(const struct copse_control *control, const struct copse_session *session) {
+  const struct copse_planned_tree *tree = tree_here(control, session);
 
-  if (waiting > session->waiting) {
-    session->waiting_last_ms = now_ms;
-    if (session->waiting == 0)
-      session->waiting_first_ms = now_ms;
-  }
-  session->waiting = waiting;
-}
-
-void
-copse_orders_walk(struct copse_control *control, uint64_t now_ms) {
-  for (size_t i = 0; i < control->model.sessions.count; i++)
-    note_waiting(control, control->model.sessions.items[i], now_ms);
+  return !copse_plan_behind(&control->model, session) &&
+         (tree == NULL || copse_session_label(session, tree->id, control->config->pop) != NULL);
 }
 
 #define NO_AUDIENCE UINT64_MAX
 
-/* A block is best injected when all it is for are there: not while nobody wants it, and the first one not before the
- * first members who do have stopped to arrive (gather_ms without another, at most four times that).
- * Milliseconds until then; 0: now; NO_AUDIENCE: not before somebody comes. */
+/* Nothing is injected while nobody wants it; and the first block when trees reach all who are there, for which it waits
+ * gather_ms at most. Who comes later gets what it missed from its neighbours, at no cost in the seeds' uplinks.
+ * Milliseconds until the next look; 0: now; NO_AUDIENCE: not before somebody comes. */
 static uint64_t
-audience_in(struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
+audience_in(const struct copse_control *control, struct copse_session *session, uint64_t now_ms) {
   json_t *injected = copse_orders_injected(session);
-  bool begun = json_array_size(injected) > 0;
-  uint64_t due;
+  const bool begun = json_array_size(injected) > 0;
+  uint64_t waited_ms;
 
   json_decref(injected);
-  note_waiting(control, session, now_ms);
-  if (session->waiting == 0 || begun)
-    return session->waiting == 0 ? NO_AUDIENCE : 0;
-  due = session->waiting_last_ms + control->config->gather_ms;
-  if (due > session->waiting_first_ms + 4 * control->config->gather_ms)
-    due = session->waiting_first_ms + 4 * control->config->gather_ms;
-  return due > now_ms ? due - now_ms : 0;
+  if (copse_orders_waiting(control, session) == 0) {
+    session->waiting_since_ms = 0;
+    return NO_AUDIENCE;
+  }
+  if (session->waiting_since_ms == 0)
+    session->waiting_since_ms = now_ms;
+  waited_ms = now_ms - session->waiting_since_ms;
+  return begun || waited_ms >= control->config->gather_ms || reaches_all(control, session) ? 0 : LOOK_MS;
 }
 
 struct exchange {
@@ -299,13 +303,12 @@ send_json(uint64_t rate_bps, json_t *orders, uint32_t parity, uint64_t again_ms)
 json_t *
 copse_orders_sync(struct copse_control *control, struct copse_session *session, struct copse_member *member,
                   const json_t *body, uint64_t now_ms) {
-  const struct copse_planned_tree *tree = open_tree(control, session);
   struct exchange exchange = {.control = control,
                               .session = session,
                               .member = member,
                               .sent = json_object_get(body, "sent"),
                               .want = json_is_true(json_object_get(body, "want")),
-                              .leave = tree == NULL || member->record.direct,
+                              .leave = !may_send(control, session, member),
                               .demand = demand_of(control, session),
                               .now_ms = now_ms,
                               .wall_ms = copse_control_wall()};

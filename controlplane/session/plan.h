@@ -51,6 +51,8 @@ int copse_tree_branches(const struct copse_session *session, const struct copse_
 uint32_t copse_branches_reached(struct copse_branch *branches, size_t count);
 /* An area has members in the session, and a control plane that lives. */
 bool copse_area_alive(const struct copse_model *model, const struct copse_session *session, const char *pop);
+/* An area is alive of which the plan knows nothing. */
+bool copse_plan_behind(const struct copse_model *model, const struct copse_session *session);
 /* The credit an area can still spend, bytes. */
 uint64_t copse_area_credit(const struct copse_model *model, const struct copse_session *session, const char *pop);
 

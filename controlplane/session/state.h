@@ -167,11 +167,11 @@ void copse_interest_walk(struct copse_control *control, uint64_t now_ms);
 
 /* orders.c: the block scheduler of a session. */
 json_t *copse_orders_injected(struct copse_session *session);
+/* Members to whom trees could bring something they miss. */
+size_t copse_orders_waiting(const struct copse_control *control, const struct copse_session *session);
 /* Takes `sent` of a sync, gives orders when asked; returns the "send" object of the answer. Refreshes the model. */
 json_t *copse_orders_sync(struct copse_control *control, struct copse_session *session, struct copse_member *member,
                           const json_t *body, uint64_t now_ms);
-/* Notes who has come since, for the gathering before the first block. */
-void copse_orders_walk(struct copse_control *control, uint64_t now_ms);
 /* Gives its orders to others. Refreshes the model. */
 void copse_orders_leave(struct copse_control *control, struct copse_session *session, struct copse_member *member,
                         uint64_t now_ms);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a member reports, several times a second, and what it is told. */
+#include "plan.h"
 #include "state.h"
 #include <errno.h>
 #include <stdio.h>
@@ -292,28 +293,16 @@ peers_json(const struct copse_control *control, const struct copse_session *sess
   return naming.peers;
 }
 
-/* Members are there whose area the plan does not have yet. */
-static bool
-is_plan_behind(const struct copse_session *session) {
-  for (size_t i = 0; i < session->members.count; i++) {
-    const struct copse_member *member = session->members.items[i];
-
-    if (copse_member_in_area(member, member->record.pop) && copse_session_rooted(session, member->record.pop) == NULL)
-      return true;
-  }
-  return false;
-}
-
 /* "cdn" also where trees may still be planned: what is fetched from seeds meanwhile is missing from their uplinks when
  * the trees are there. */
 static const char *
-mode_of(const struct copse_session *session, const struct copse_member *member) {
+mode_of(const struct copse_control *control, const struct copse_session *session, const struct copse_member *member) {
   if (session->finished || member->record.direct)
     return "direct";
   for (size_t i = 0; i < session->plan.tree_count; i++)
     if (session->plan.trees[i].status == COPSE_TREE_OK)
       return "cdn";
-  return is_plan_behind(session) ? "cdn" : "direct";
+  return copse_plan_behind(&control->model, session) ? "cdn" : "direct";
 }
 
 void
@@ -350,9 +339,9 @@ copse_member_sync(struct copse_control *control, const struct copse_caller *call
   answer->status = 200;
   answer->body =
     json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "state", session->finished ? "finished" : "open", "mode",
-              mode_of(session, member), "permitted", is_permitted(control, member), "blocks",
-              (json_int_t)copse_session_blocks(session), "waiting", (json_int_t)session->waiting, "send", send,
-              "injected", copse_orders_injected(session), "trees", trees_json(control, session), "peers",
+              mode_of(control, session, member), "permitted", is_permitted(control, member), "blocks",
+              (json_int_t)copse_session_blocks(session), "waiting", (json_int_t)copse_orders_waiting(control, session),
+              "send", send, "injected", copse_orders_injected(session), "trees", trees_json(control, session), "peers",
               peers_json(control, session, member));
   if (answer->body == NULL)
     copse_answer_fail(answer, 503, NULL, "no memory");

@@ -45,7 +45,7 @@ Test(orders, seeds_of_two_pops_share_the_blocks) {
   json_decref(answer);
 }
 
-/* The seed at N1 is told to ask again within so many ms, not at once: others may be coming. */
+/* The seed at N1 is told to ask again within so many ms, not at once: trees are growing. */
 static void
 expect_order_in(json_int_t ms) {
   json_t *answer = cluster_sync(&cluster, 0, S, "alice", seed, "{\"have\":1000,\"want\":true}", NULL);
@@ -147,19 +147,48 @@ Test(orders, others_are_told_whose_uplinks_trees_take) {
   cr_expect_eq(status, 400);
 }
 
-Test(orders, nothing_is_injected_before_somebody_wants_it) {
-  cluster_start(&cluster, 2, 100000000, "gather_ms = 300;");
+static bool
+two_are_whole(struct cluster *c, const char *session) {
+  const struct copse_session *s = cluster_session(c, session);
+  size_t whole = 0;
+
+  for (size_t i = 0; i < s->plan.tree_count; i++)
+    whole += copse_session_label(s, s->plan.trees[i].id, s->plan.trees[i].root) != NULL;
+  return whole == 2;
+}
+
+static void
+start_with_seeds_of_two(const char *more) {
+  cluster_start(&cluster, 3, 100000000, more);
   cluster_account(&cluster, "alice", 10 * GB);
   cluster_make_session(&cluster, S, 1000);
   seed = cluster_join(&cluster, 0, S, "alice", 1, true, NULL);
   other_seed = cluster_join(&cluster, 1, S, "alice", 2, true, NULL);
-  cr_assert(cluster_until(&cluster, three_are_whole, S, 10000));
+  cr_assert(cluster_until(&cluster, two_are_whole, S, 10000));
+}
+
+Test(orders, nothing_is_injected_before_somebody_wants_it) {
+  start_with_seeds_of_two("");
   cr_expect_eq(three_order_count(0, seed), 0, "nobody wants it");
   leecher = cluster_join(&cluster, 1, S, "alice", 3, false, NULL);
-  cluster_run(&cluster, 100);
-  expect_order_in(300);
-  cluster_run(&cluster, 400);
+  cluster_run(&cluster, 50);
+  cr_expect_eq(three_order_count(0, seed), 1, "the tree reaches its area");
+}
+
+Test(orders, the_first_block_waits_for_trees_to_all_areas) {
+  start_with_seeds_of_two("gather_ms = 60000;");
+  leecher = cluster_join(&cluster, 2, S, "alice", 3, false, NULL);
+  cluster_run(&cluster, 50);
+  expect_order_in(40);
+  cr_assert(cluster_until(&cluster, three_are_whole, S, 10000));
   cr_expect_eq(three_order_count(0, seed), 1);
+}
+
+Test(orders, the_first_block_waits_no_longer_than_it_may) {
+  start_with_seeds_of_two("gather_ms = 0;");
+  leecher = cluster_join(&cluster, 2, S, "alice", 3, false, NULL);
+  cluster_run(&cluster, 50);
+  cr_expect_eq(three_order_count(0, seed), 1, "with the tree there is");
 }
 
 static bool
