@@ -190,6 +190,7 @@ Test(carry_out, a_former_owner_writes_nothing) {
   actor->deposed_in = 3;
   actor_walk(actor);
   actor_walk(actor);
+  look();
   cr_expect_eq(parts, 1, "%u", parts);
   cr_expect_eq(json_object_size(checker.plans), 0);
   cr_expect_str_eq(json_string_value(json_object_get(checker.owners, "00000000000000000000000000000001")), "N2");
