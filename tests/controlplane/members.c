@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A peer is a member at one PoP, wherever it has joined before. */
+#include "session/state.h"
 #include "three.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -26,12 +27,20 @@ is_gone(struct cluster *c, const char *member) {
   return session != NULL && copse_set_find(&session->members, member) == NULL;
 }
 
+/* The second PoP has heard of the member. */
+static bool
+is_known_there(struct cluster *c, const char *member) {
+  const struct copse_session *session = copse_model_session(&c->pops[2].control->model, S);
+
+  return session != NULL && copse_set_find(&session->members, member) != NULL;
+}
+
 Test(members, who_joins_elsewhere_is_one_member) {
   char *first, *second;
 
   three_start("", 10 * GB);
   first = cluster_join_from(&cluster, 1, HERE, S, "alice", false, NULL);
-  cluster_run(&cluster, 100);
+  cr_assert(cluster_until(&cluster, is_known_there, first, 10000));
   json_decref(cluster_sync(&cluster, 1, S, "alice", first, "{\"have\":5}", NULL));
   second = cluster_join_from(&cluster, 2, HERE, S, "alice", false, NULL);
   cr_expect(is_gone(&cluster, first));
@@ -60,6 +69,7 @@ Test(members, a_report_of_a_former_self_leaves_nothing) {
 
   three_start("", 10 * GB);
   first = cluster_join_from(&cluster, 1, HERE, S, "alice", false, NULL);
+  cr_assert(cluster_until(&cluster, is_known_there, first, 10000));
   second = cluster_join_from(&cluster, 2, HERE, S, "alice", false, NULL);
   json_decref(cluster_sync(&cluster, 1, S, "alice", first, "{\"have\":5}", &status)); /* which has not heard of it */
   cr_expect(is_gone(&cluster, first));
@@ -93,7 +103,7 @@ Test(members, a_session_ends_though_members_have_left_a_dead_pop) {
 
   three_start("presence_ms = 1000; finish_ms = 100;", 10 * GB);
   first = cluster_join_from(&cluster, 1, HERE, S, "alice", false, NULL);
-  cluster_run(&cluster, 100);
+  cr_assert(cluster_until(&cluster, is_known_there, first, 10000));
   cluster_pop_stop(&cluster, 1);
   second = cluster_join_from(&cluster, 2, HERE, S, "alice", false, NULL);
   json_decref(cluster_sync(&cluster, 2, S, "alice", second, done, NULL));
